@@ -1,0 +1,1 @@
+"""The daemon: desired state, reconcile loop, API. Wires the parts together."""

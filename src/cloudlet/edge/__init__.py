@@ -1,0 +1,1 @@
+"""HAProxy: its configuration, its runtime socket, its Lua; and the UDP forwarder it has not."""

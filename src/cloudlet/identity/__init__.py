@@ -1,0 +1,1 @@
+"""Who is who: the credentials of services, generated, stored with mode 600, rotated."""

@@ -1,0 +1,1 @@
+"""Load as users make it: an open loop at a rate or a closed one at a concurrency, every failure counted."""

@@ -1,0 +1,1 @@
+"""Instances: processes, ports, logs, limits, adoption; and the keeper, their parent."""

@@ -1,0 +1,1 @@
+"""The design: models, loading, checking, JSON Schema. Knows nothing of running."""
