@@ -1,0 +1,129 @@
+"""What the control API answers: plain dataclasses, given as JSON by their field names.
+
+Times are Unix seconds, durations seconds, memory bytes, shares 0 to 1. docs/reference/api.md shows each in full.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceStatus:
+    """`phase` is one of policy.lifecycle.Phase; `because` says why it is in it."""
+
+    name: str
+    service: str
+    phase: str
+    because: str
+    since: float
+    pid: int | None
+    port: int
+    revision: str
+    restarts: int
+    sessions: int = 0
+    queued: int = 0
+    requests: int = 0
+    errors: int = 0
+    response_time: float = 0.0
+    weight: int = 0
+    check: str = ""
+    cpu: float = 0.0
+    memory: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """`state` is healthy, starting, degraded (fewer serve than wanted), crash-looping or stopped.
+    `wanted_by` is `file`, or `scale` when a command changed it; `ready` counts instances that serve."""
+
+    name: str
+    state: str
+    wanted: int
+    wanted_by: str
+    ready: int
+    revision: str
+    version: str
+    balance: str
+    rate: int = 0
+    sessions: int = 0
+    queued: int = 0
+    requests: int = 0
+    errors_5xx: int = 0
+    response_time: float = 0.0
+    hidden: bool = False
+    instances: list[InstanceStatus] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """`kind` is haproxy, postgres, valkey or nats; `state` is initialising, starting, ready, or failed."""
+
+    name: str
+    kind: str
+    resource: str
+    version: str
+    state: str
+    because: str
+    pid: int | None
+    restarts: int
+    cpu: float = 0.0
+    memory: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AddressStatus:
+    """One address a person can use, e.g. `gateway http` → `http://127.0.0.1:8080`."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class StackStatus:
+    """The whole stack. `state` is healthy, starting, degraded or stopping."""
+
+    name: str
+    file: str
+    state: str
+    because: str
+    pid: int
+    started: float
+    addresses: list[AddressStatus] = field(default_factory=list)
+    services: list[ServiceStatus] = field(default_factory=list)
+    engines: list[EngineStatus] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line of the plan that `up` prints. `action` is add, change, remove or scale; `kind` service, route,
+    database, cache, listener or stack; `how` says what carrying it out does to traffic."""
+
+    action: str
+    kind: str
+    name: str
+    detail: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanView:
+    """What `up` would do. `undoes` names run-time changes (from `scale`) that applying the file takes back."""
+
+    changes: list[Change] = field(default_factory=list)
+    undoes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    applied: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One entry of the journal. `level` is info, warning or error."""
+
+    id: int
+    at: float
+    level: str
+    subject: str
+    event: str
+    because: str
