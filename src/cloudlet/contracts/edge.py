@@ -124,7 +124,7 @@ class EdgeConfiguration:
 
 
 class ServerState(StrEnum):
-    """`EJECTED` is out by passive checks, `MAINTENANCE` out by us."""
+    """`DOWN` is HAProxy's own finding, `MAINTENANCE` what it was told."""
 
     UP = "up"
     DOWN = "down"

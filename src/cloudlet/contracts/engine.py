@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cloudlet.contracts.process import ProcessSpec
+from cloudlet.errors import EngineMissing
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,12 @@ class Binary:
     source: str
     required: str
     problem: str = ""
+
+    def usable(self) -> Path:
+        """The program. Raises EngineMissing, with the problem, when there is none."""
+        if self.path is None:
+            raise EngineMissing(f"no usable binary of {self.engine}: {self.problem}")
+        return self.path
 
 
 @dataclass(frozen=True, slots=True)

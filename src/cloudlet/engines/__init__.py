@@ -1,1 +1,2 @@
-"""The real servers that cloudlet embeds: each located, configured, started, checked and stopped by one abstraction."""
+"""The real servers cloudlet embeds: found (`locate`), constructed (`registry`), each in a file beside its
+template."""

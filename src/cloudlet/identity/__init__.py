@@ -1,1 +1,1 @@
-"""Who is who: the credentials of services, generated, stored with mode 600, rotated."""
+"""Who is who: the secrets of a stack and the credentials of its services."""

@@ -1,0 +1,34 @@
+"""`python -m cloudlet.control --file FILE`: the daemon, detached by `cloudlet up -d`; its journal goes to its log."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cloudlet.control.daemon import run_foreground
+from cloudlet.control.views import Event
+from cloudlet.errors import CloudletError
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m cloudlet.control", description=__doc__)
+    parser.add_argument("--file", type=Path, required=True)
+    parser.add_argument("--undo", action="store_true", help="take back what commands changed at run time")
+    given = parser.parse_args()
+    try:
+        return run_foreground(given.file, on_event=_print, undo=given.undo)
+    except CloudletError as error:
+        print(f"cloudlet: {error}", file=sys.stderr, flush=True)
+        return error.exit_code
+
+
+def _print(event: Event) -> None:
+    at = datetime.fromtimestamp(event.at, UTC).isoformat(timespec="milliseconds")
+    because = f" because {event.because}" if event.because else ""
+    print(f"{at} {event.level:7} {event.subject}: {event.event}{because}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,170 @@
+"""The control API: HTTP and JSON over a Unix socket that only its owner may open (docs/reference/api.md)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import asdict
+from typing import Any
+
+from aiohttp import web
+
+from cloudlet import __version__
+from cloudlet.control.status import stack_status
+from cloudlet.control.system import System
+from cloudlet.errors import CloudletError, OperatorError, Refused, StackError
+from cloudlet.observe.prometheus import exposition
+from cloudlet.runtime.logs import LogLine, follow, tail
+from cloudlet.stack import parse
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+#: bytes; a file describing a system is far smaller
+_LARGEST_BODY = 4 * 1024 * 1024
+
+
+class Api:
+    """Answers for one running system. `stop` is called when the stack is asked to go down."""
+
+    def __init__(self, system: System, stop: Callable[[], None]) -> None:
+        self._system, self._stop = system, stop
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        """Serve on the stack's control socket; the socket appears only when it answers."""
+        app = web.Application(middlewares=[_errors], client_max_size=_LARGEST_BODY)
+        app.add_routes(
+            [
+                web.get("/v1/version", self._version),
+                web.get("/v1/status", self._status),
+                web.post("/v1/plan", self._plan),
+                web.post("/v1/apply", self._apply),
+                web.post("/v1/scale", self._scale),
+                web.post("/v1/restart", self._restart),
+                web.post("/v1/down", self._down),
+                web.get("/v1/events", self._events),
+                web.get("/v1/logs", self._logs),
+                web.get("/v1/config", self._config),
+                web.get("/v1/metrics", self._metrics),
+            ]
+        )
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        await self._runner.setup()
+        socket = self._system.paths.control_socket
+        socket.unlink(missing_ok=True)
+        await web.UnixSite(self._runner, str(socket)).start()
+        socket.chmod(0o600)
+
+    async def close(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+        self._system.paths.control_socket.unlink(missing_ok=True)
+
+    async def _version(self, _: web.Request) -> web.Response:
+        stack = self._system.desired.stack
+        return web.json_response({"version": __version__, "pid": self._system.pid, "stack": stack.name})
+
+    async def _status(self, _: web.Request) -> web.Response:
+        return web.json_response(asdict(await stack_status(self._system)))
+
+    async def _plan(self, request: web.Request) -> web.Response:
+        body = await _body(request, text=str)
+        return web.json_response(asdict(self._system.desired.plan(parse(body["text"], self._system.file))))
+
+    async def _apply(self, request: web.Request) -> web.Response:
+        body = await _body(request, text=str, yes=bool)
+        plan = await self._system.apply(parse(body["text"], self._system.file), undo=body["yes"])
+        return web.json_response(asdict(plan))
+
+    async def _scale(self, request: web.Request) -> web.Response:
+        counts = (await _body(request, services=dict))["services"]
+        if not all(isinstance(count, int) and not isinstance(count, bool) for count in counts.values()):
+            raise OperatorError(f"services must give each service a whole number, not {counts!r}")
+        await self._system.scale(counts)
+        status = await stack_status(self._system)
+        return web.json_response({"services": [asdict(s) for s in status.services if s.name in counts]})
+
+    async def _restart(self, request: web.Request) -> web.Response:
+        names = (await _body(request, services=list))["services"]
+        return web.json_response({"restarting": self._system.restart([str(name) for name in names])})
+
+    async def _down(self, _: web.Request) -> web.Response:
+        self._stop()
+        return web.json_response({"going_down": True}, status=202)
+
+    async def _config(self, _: web.Request) -> web.Response:
+        return web.Response(text=self._system.edge.configuration_text())
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        return web.Response(text=exposition(await self._system.statistics(), self._system.desired.stack.name))
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        since = _whole_number(request, "since", 0)
+        journal = self._system.journal
+        if request.query.get("follow") != "1":
+            return web.json_response([asdict(entry) for entry in journal.since(since)])
+        return await _stream(request, (asdict(entry) async for entry in journal.follow(since)))
+
+    async def _logs(self, request: web.Request) -> web.StreamResponse:
+        files = self._system.logs(request.query.getall("service", []), request.query.getall("instance", []))
+        count = _whole_number(request, "tail", 100)
+        if request.query.get("follow") == "1":
+            return await _stream(request, (_line(line) async for line in follow(files, count)))
+        lines = await asyncio.to_thread(tail, files, count)
+        return web.json_response([_line(line) for line in lines])
+
+
+def _line(line: LogLine) -> dict[str, Any]:
+    return {"instance": line.instance, "at": line.at, "line": line.text}
+
+
+async def _stream(request: web.Request, rows: AsyncIterator[dict[str, Any]]) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+    await response.prepare(request)
+    try:
+        async for row in rows:
+            await response.write(json.dumps(row).encode() + b"\n")
+    except ConnectionError:
+        pass  # the reader has seen enough
+    return response
+
+
+async def _body(request: web.Request, **fields: type) -> dict[str, Any]:
+    """The request's JSON object with these fields, each of its type. A missing one is its type's empty value."""
+    try:
+        given = await request.json() if request.can_read_body else {}
+    except ValueError as error:
+        raise OperatorError(f"the body is not JSON: {error}") from error
+    if not isinstance(given, dict):
+        raise OperatorError("the body must be a JSON object")
+    body = {name: given.get(name, kind()) for name, kind in fields.items()}
+    for name, kind in fields.items():
+        if not isinstance(body[name], kind):
+            raise OperatorError(f"{name} must be {kind.__name__}, not {body[name]!r}")
+    return body
+
+
+def _whole_number(request: web.Request, name: str, default: int) -> int:
+    text = request.query.get(name, str(default))
+    if not text.isdecimal():
+        raise OperatorError(f"{name} must be a whole number, not {text!r}")
+    return int(text)
+
+
+@web.middleware
+async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except StackError as error:
+        return _failure(error, 422, problems=[asdict(problem) for problem in error.problems])
+    except Refused as error:
+        return _failure(error, 409)
+    except OperatorError as error:
+        return _failure(error, 400)
+    except CloudletError as error:
+        return _failure(error, 500)
+
+
+def _failure(error: CloudletError, status: int, **more: Any) -> web.Response:
+    body = {"error": str(error), "kind": type(error).__name__, "exit_code": error.exit_code, **more}
+    return web.json_response(body, status=status)

@@ -1,0 +1,50 @@
+"""The end of a stack, in an order in which nothing in flight is cut: the edge, then instances, then engines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+
+from cloudlet.contracts.process import Process
+from cloudlet.control.instances import SERVICE_LABEL
+from cloudlet.control.journal import Journal
+from cloudlet.edge.edge import is_edge
+from cloudlet.runtime.client import KeeperClient
+
+_PAUSE = 0.02
+
+
+async def end_all(keeper: KeeperClient, journal: Journal) -> int:
+    """End every process of the stack and let every socket go; how many processes ran."""
+    processes = await keeper.processes()
+    running = {name: process for name, process in processes.items() if process.exit is None}
+    edge = {name for name in running if is_edge(name)}
+    instances = {name for name, process in running.items() if _is_service(process)}
+    for title, names in (
+        ("the edge finishes what is in flight", edge),
+        ("instances stop", instances),
+        ("engines stop", set(running) - edge - instances),
+    ):
+        if names:
+            journal.info("cloudlet", "going down", f"{title}: {', '.join(sorted(names))}")
+        await _end(keeper, names)
+    for name in await keeper.processes():
+        await keeper.forget(name)
+    for name in await keeper.sockets():
+        await keeper.release(name)
+    return len(running)
+
+
+def _is_service(process: Process) -> bool:
+    name = process.spec.name
+    return SERVICE_LABEL in process.spec.labels or name.startswith("cloudlet-")
+
+
+async def _end(keeper: KeeperClient, names: Collection[str]) -> None:
+    for name in names:
+        await keeper.stop(name)
+    while True:
+        processes = await keeper.processes()
+        if all(processes[name].exit is not None for name in names if name in processes):
+            return
+        await asyncio.sleep(_PAUSE)

@@ -1,0 +1,57 @@
+"""The control plane's own record of what it did and why; whoever follows it is told at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+from cloudlet.control.store import Store
+from cloudlet.control.views import Event
+
+Listener = Callable[[Event], None]
+
+
+class Journal:
+    """Write with `info`, `warning`, `error`; each takes the subject, what happened and the reason."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._listeners: set[Listener] = set()
+
+    def info(self, subject: str, event: str, because: str = "") -> None:
+        self._write("info", subject, event, because)
+
+    def warning(self, subject: str, event: str, because: str = "") -> None:
+        self._write("warning", subject, event, because)
+
+    def error(self, subject: str, event: str, because: str = "") -> None:
+        self._write("error", subject, event, because)
+
+    def _write(self, level: str, subject: str, event: str, because: str) -> None:
+        entry = self._store.write_event(level, subject, event, because)
+        for listener in tuple(self._listeners):
+            listener(entry)
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` with every entry from now on; the function returned ends it."""
+        self._listeners.add(listener)
+        return lambda: self._listeners.discard(listener)
+
+    def since(self, number: int) -> list[Event]:
+        return self._store.events(number)
+
+    async def follow(self, since: int) -> AsyncIterator[Event]:
+        """Every entry after number `since`, then each as it is written, without a gap between the two."""
+        arrived: asyncio.Queue[Event] = asyncio.Queue()
+        stop = self.listen(arrived.put_nowait)
+        try:
+            last = since
+            for entry in self.since(since):
+                last = entry.id
+                yield entry
+            while True:
+                entry = await arrived.get()
+                if entry.id > last:
+                    yield entry
+        finally:
+            stop()

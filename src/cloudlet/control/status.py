@@ -1,0 +1,176 @@
+"""What the stack looks like from outside, put together from the parts for the API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from cloudlet.contracts.edge import BackendStatistics, ServerStatistics
+from cloudlet.control.engines import EngineRun
+from cloudlet.control.store import Instance
+from cloudlet.control.system import System
+from cloudlet.control.views import AddressStatus, EngineStatus, InstanceStatus, ServiceStatus, StackStatus
+from cloudlet.errors import CloudletError
+from cloudlet.policy.backoff import crash_looping
+from cloudlet.policy.lifecycle import Phase
+from cloudlet.runtime.usage import Usage
+from cloudlet.stack import Service
+
+
+async def stack_status(system: System) -> StackStatus:
+    """The whole stack now."""
+    try:
+        statistics = {backend.name: backend for backend in await system.statistics()}
+    except CloudletError:
+        statistics = {}  # the edge is just being restarted; everything else is still worth telling
+    usage = system.measurements.usage
+    services = [
+        _service(system, name, service, statistics.get(name), usage, system.measurements.now)
+        for name, service in system.desired.services().items()
+    ]
+    engines = [_edge(system, usage), *(_engine(run, usage) for run in system.engines.runs.values())]
+    state, because = _state(system.desired.going_down, services, engines)
+    return StackStatus(
+        name=system.desired.stack.name,
+        file=str(system.file),
+        state=state,
+        because=because,
+        pid=system.pid,
+        started=system.started,
+        addresses=_addresses(system),
+        services=services,
+        engines=engines,
+        warnings=[*system.users.warnings(), *system.keeper.warnings],
+    )
+
+
+def _state(
+    going_down: bool, services: Iterable[ServiceStatus], engines: Iterable[EngineStatus]
+) -> tuple[str, str]:
+    if going_down:
+        return "stopping", "it was asked to go down"
+    sick = [s for s in services if s.state in ("degraded", "crash-looping")]
+    failed = [e for e in engines if e.state == "failed"]
+    if sick or failed:
+        reasons = [f"{s.name}: {s.ready} of {s.wanted} serve" for s in sick]
+        return "degraded", "; ".join(reasons + [f"{e.name}: {e.because}" for e in failed])
+    waiting = [s.name for s in services if s.state == "starting"]
+    waiting += [e.name for e in engines if e.state != "ready"]
+    if waiting:
+        return "starting", f"waiting for {', '.join(waiting)}"
+    return "healthy", "every instance wanted serves, every engine answers"
+
+
+def _service(
+    system: System,
+    name: str,
+    service: Service,
+    backend: BackendStatistics | None,
+    usage: Mapping[str, Usage],
+    now: float,
+) -> ServiceStatus:
+    servers = {server.name: server for server in backend.servers} if backend else {}
+    records = system.instances.of(name)
+    wanted = system.desired.wanted(name)
+    return ServiceStatus(
+        name=name,
+        state=_service_state(records, wanted, servers, now),
+        wanted=wanted,
+        wanted_by=system.desired.wanted_by(name),
+        ready=sum(_serves(record, servers) for record in records),
+        revision=system.instances.revision(name),
+        version=service.version,
+        balance=service.balance.algorithm,
+        rate=backend.rate if backend else 0,
+        sessions=backend.sessions if backend else 0,
+        queued=backend.queued if backend else 0,
+        requests=backend.requests if backend else 0,
+        errors_5xx=backend.responses_5xx if backend else 0,
+        response_time=backend.response_time if backend else 0.0,
+        instances=[_instance(record, servers.get(record.name), usage.get(record.name)) for record in records],
+    )
+
+
+def _serves(record: Instance, servers: Mapping[str, ServerStatistics]) -> bool:
+    server = servers.get(record.name)
+    return record.phase is Phase.SERVING and (server is None or server.state.value == "up")
+
+
+def _service_state(
+    records: Iterable[Instance], wanted: int, servers: Mapping[str, ServerStatistics], now: float
+) -> str:
+    records = list(records)
+    if wanted == 0:
+        return "stopped"
+    if any(crash_looping(tuple(record.deaths), now) for record in records):
+        return "crash-looping"
+    ready = sum(_serves(record, servers) for record in records)
+    if ready >= wanted:
+        return "healthy"
+    hurt = any(r.phase is Phase.BACKOFF or (r.phase is Phase.SERVING and not _serves(r, servers)) for r in records)
+    return "degraded" if hurt else "starting"
+
+
+def _instance(record: Instance, server: ServerStatistics | None, usage: Usage | None) -> InstanceStatus:
+    sick = server is not None and record.phase is Phase.SERVING and server.state.value != "up"
+    return InstanceStatus(
+        name=record.name,
+        service=record.service,
+        phase="unhealthy" if sick else record.phase.value,
+        because=f"its check says {server.check}" if sick and server else record.because,
+        since=record.since,
+        pid=record.pid,
+        port=record.port,
+        revision=record.revision,
+        restarts=record.restarts,
+        sessions=server.sessions if server else 0,
+        queued=server.queued if server else 0,
+        requests=server.requests if server else 0,
+        errors=server.connection_errors + server.response_errors if server else 0,
+        response_time=server.response_time if server else 0.0,
+        weight=server.weight if server else 0,
+        check=server.check if server else "",
+        cpu=usage.cpu if usage else 0.0,
+        memory=usage.memory if usage else 0,
+    )
+
+
+def _engine(run: EngineRun, usage: Mapping[str, Usage]) -> EngineStatus:
+    used = usage.get(run.engine.name)
+    return EngineStatus(
+        name=run.engine.name,
+        kind=run.kind,
+        resource=run.engine.resource,
+        version=run.version,
+        state=run.state,
+        because=run.because,
+        pid=run.pid,
+        restarts=run.restarts,
+        cpu=used.cpu if used else 0.0,
+        memory=used.memory if used else 0,
+    )
+
+
+def _edge(system: System, usage: Mapping[str, Usage]) -> EngineStatus:
+    used = usage.get("edge")
+    pid = system.edge.pid
+    return EngineStatus(
+        name="edge",
+        kind="haproxy",
+        resource="",
+        version=system.edge_version,
+        state="ready" if pid else "starting",
+        because="it takes traffic" if pid else "it is being started again",
+        pid=pid,
+        restarts=system.edge.restarts,
+        cpu=used.cpu if used else 0.0,
+        memory=used.memory if used else 0,
+    )
+
+
+def _addresses(system: System) -> list[AddressStatus]:
+    addresses = []
+    for request, held in system.held:
+        if not request.internal:
+            scheme = "https" if request.tls else request.mode if not request.datagram else "udp"
+            addresses.append(AddressStatus(request.purpose, f"{scheme}://{held.host}:{held.port}"))
+    return addresses

@@ -1,0 +1,271 @@
+"""One running stack: its parts wired together, a file applied to them, and the loop that keeps them so.
+
+    observe (exits, HAProxy's counters, /proc) → snapshot → policy → plan → act → journal
+
+`close` leaves everything running for the next `System` to adopt; `down` takes everything down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from cloudlet.contracts.edge import BackendStatistics, EdgeConfiguration
+from cloudlet.contracts.paths import StatePaths
+from cloudlet.contracts.process import Exit, Process
+from cloudlet.control import sockets
+from cloudlet.control.announcing import ServiceAnnouncer
+from cloudlet.control.certificates import ensure_certificates
+from cloudlet.control.desired import Desired
+from cloudlet.control.ending import end_all
+from cloudlet.control.engines import Engines
+from cloudlet.control.forwarders import Forwarders
+from cloudlet.control.instances import Instances
+from cloudlet.control.journal import Journal
+from cloudlet.control.launcher import ServiceLauncher
+from cloudlet.control.loop import Loop
+from cloudlet.control.resources import Resources
+from cloudlet.control.steering import Steering
+from cloudlet.control.store import Instance, Store
+from cloudlet.control.topology import edge_configuration, is_balanced
+from cloudlet.control.users import Users
+from cloudlet.control.views import PlanView
+from cloudlet.edge.edge import Edge
+from cloudlet.engines.locate import usable
+from cloudlet.errors import CloudletError, Refused
+from cloudlet.identity.secrets import Secrets
+from cloudlet.policy.lifecycle import Phase
+from cloudlet.runtime.client import KeeperClient
+from cloudlet.stack import Stack
+
+Step = Callable[[str], None]
+
+
+def no_step(_: str) -> None:
+    """Called between the parts of what the loop does; tests interrupt there."""
+
+
+class System:
+    """A stack and its parts. Made by `open`; used from the event loop that made it."""
+
+    def __init__(self, file: Path, paths: StatePaths, keeper: KeeperClient, step: Step) -> None:
+        self.file, self.paths, self.keeper = file, paths, keeper
+        self.pid, self.started = os.getpid(), time.time()
+        self.store = Store(paths.database)
+        self.journal = Journal(self.store)
+        self.desired = Desired(file, self.store, self.journal)
+        self.secrets = Secrets(paths.secrets)
+        self.users = Users(paths)
+        self.held: sockets.Held = []
+        self.edge = Edge(paths, keeper, usable("haproxy"), self.users.of("edge"))
+        self.engines = Engines(self.journal, keeper, self._wake, step)
+        self.resources = Resources(paths, self.store, self.secrets, self.users)
+        self.forwarders = Forwarders(paths, keeper, self.users.of)
+        self.steering = Steering(self.edge, self.journal)
+        self.instances = self._make_instances(step)
+        self.loop = Loop(
+            self.desired,
+            self.instances,
+            self.journal,
+            sessions=self._sessions,
+            blocked=self._blocked,
+            settle=self._settle,
+            measure=self._measure,
+        )
+        self._certificates: Path | None = None
+        self._changing = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @classmethod
+    async def open(cls, file: Path, paths: StatePaths, step: Step = no_step) -> System:
+        """Connect to the stack's keeper, starting one where there is none. Nothing else happens yet."""
+        return cls(file, paths, await KeeperClient.connect(paths), step)
+
+    def _make_instances(self, step: Step) -> Instances:
+        announcer = ServiceAnnouncer(self.edge, self.forwarders, self.desired.service, self.steering.weights)
+        launcher = ServiceLauncher(
+            self.paths, self.secrets, self.desired, self._used, self.users.of, self._ports_taken
+        )
+        return Instances(self.store, self.journal, self.keeper, launcher, announcer, self._wake, step)
+
+    # what is asked of it
+
+    async def begin(self, new: Stack, *, undo: bool) -> PlanView:
+        """Adopt what runs of this stack, bring it to what `new` describes, and keep it so from then on.
+
+        Raises like `apply`; a stack of which nothing ran before is then taken down again.
+        """
+        processes = await self.keeper.processes()
+        try:
+            plan = await self._install(new, undo=undo, processes=processes)
+        except CloudletError:
+            if not processes:
+                await self.down()
+            raise
+        self._task(self._watch_exits())
+        self._task(self.loop.run())
+        return plan
+
+    async def apply(self, new: Stack, *, undo: bool) -> PlanView:
+        """Bring the running stack to what `new` describes.
+
+        Raises Refused, having changed nothing, when an address is taken, when the stack is going down, or when a
+        run-time change would be taken back and `undo` is false; EngineMissing when an engine has no binary.
+        """
+        async with self._changing:
+            if self.desired.going_down:
+                raise Refused("the stack is going down; run `cloudlet up` again when it is down")
+            plan = await self._install(new, undo=undo, processes=None)
+            self._wake()
+            return plan
+
+    async def _install(self, new: Stack, *, undo: bool, processes: Mapping[str, Process] | None) -> PlanView:
+        plan = self.desired.plan(new)
+        if plan.undoes and not undo:
+            raise Refused("; ".join(plan.undoes) + "; say --yes to take it back")
+        self.resources.require_binaries(new)
+        certificates = ensure_certificates(new, self.paths, self.users.of("edge"))
+        held = await sockets.hold(new, self.keeper, self.store)
+        self.desired.accept(new)
+        self.held, self._certificates = held, certificates
+        if processes is not None:
+            self.instances.load({name for name, process in processes.items() if process.exit is None})
+            self.resources.load(new)
+            await self.edge.start(self.configuration())
+            await self.instances.adopt(processes)
+        await self._bring_engines()
+        await self._settle()
+        return replace(plan, applied=True)
+
+    async def scale(self, counts: Mapping[str, int]) -> None:
+        """Want these counts of instances. Raises Refused, having changed nothing, for a count the file forbids."""
+        self.desired.scale(counts)
+        self._wake()
+
+    def restart(self, services: Collection[str]) -> list[str]:
+        """Replace the instances of these services (all when none is named), as a deployment would."""
+        unknown = [name for name in services if name not in self.desired.stack.services]
+        if unknown:
+            raise Refused(f"there is no service {', '.join(unknown)} in {self.file.name}")
+        return self.instances.restart(services or list(self.desired.stack.services))
+
+    async def down(self) -> int:
+        """End everything: first new traffic, then instances, then engines; how many processes that were."""
+        self.desired.going_down = True
+        await self._cancel_tasks()
+        await self.engines.close()
+        await self.instances.close()
+        self.journal.info("cloudlet", "going down", "it was asked for")
+        ended = await end_all(self.keeper, self.journal)
+        self.store.clear()
+        return ended
+
+    async def close(self) -> None:
+        """Stop looking after the stack; what runs goes on. A keeper with nothing left to keep ends."""
+        await self._cancel_tasks()
+        await self.engines.close()
+        await self.instances.close()
+        await self.edge.close()
+        if not await self.keeper.processes():
+            await self.keeper.shutdown()
+        await self.keeper.close()
+        self.store.close()
+
+    # what the parts ask
+
+    def configuration(self) -> EdgeConfiguration:
+        """What the edge is to do now."""
+        return edge_configuration(
+            self.desired.stack,
+            self.desired.services(),
+            self.instances.records.values(),
+            self.resources.ports(),
+            self.held,
+            self._certificates,
+            self.steering.weights,
+        )
+
+    async def statistics(self) -> tuple[BackendStatistics, ...]:
+        return await self.edge.statistics()
+
+    def logs(self, services: Collection[str], instances: Collection[str]) -> dict[str, Path]:
+        """The log file of each process that was named, or of every one of the stack's own services."""
+        named = {
+            i.name
+            for i in self.instances.records.values()
+            if i.service in services or i.name in instances or not (services or instances)
+        }
+        past = {path.name.removesuffix(".log") for path in self.paths.logs.glob("*.log")}
+        named |= {name for name in past if name in instances or name.rpartition("-")[0] in services}
+        return {name: self.paths.log(name) for name in sorted(named)}
+
+    def _wake(self) -> None:
+        self.loop.wake()
+
+    def _used(self, service: str) -> dict[str, dict[str, str]]:
+        """The environment that each used name gives to a service."""
+        addresses = {request.name.removeprefix("internal-"): held for request, held in self.held}
+        return {
+            name: self.resources.environment(self.desired, service, name, addresses[name])
+            for name in self.desired.service(service).uses
+        }
+
+    def _ports_taken(self) -> set[int]:
+        return {i.port for i in self.instances.records.values()} | set(self.store.ports().values())
+
+    def _blocked(self, name: str) -> str:
+        uses = self.desired.service(name).uses
+        missing = [used for used in uses if used in self.engines.runs and not self.engines.ready(used)]
+        return f"waiting for {', '.join(missing)}" if missing else ""
+
+    async def _sessions(self, instance: Instance) -> int | None:
+        if not is_balanced(self.desired.service(instance.service)):
+            return 0
+        return await self.edge.sessions(instance.service, instance.name)
+
+    async def _measure(self, now: float) -> None:
+        serving = [i for i in self.instances.records.values() if i.phase is Phase.SERVING]
+        await self.steering.steer(self.desired.services(), serving, now)
+
+    async def _bring_engines(self) -> None:
+        found = await self.keeper.processes()
+        for resource, run in self.resources.build(self.desired.stack).items():
+            users = self.resources.users(self.desired.stack, resource)
+            if resource not in self.engines.runs:
+                self.engines.begin(run, users, found)
+            elif self.engines.runs[resource].admitted != set(users):
+                self.engines.admit(resource, users)
+
+    async def _settle(self) -> None:
+        """Let the edge, the forwarders, the engines and the held sockets be what is wanted and nothing more."""
+        await self.edge.apply(self.configuration())
+        datagrams = {r.backend: held for r, held in self.held if r.datagram and r.backend is not None}
+        await self.forwarders.apply(datagrams)
+        if not self.desired.leaving:
+            for resource in set(self.engines.runs) - self.resources.names(self.desired.stack):
+                await self.engines.stop(resource)
+        await sockets.release_unused(self.keeper, {held.name for _, held in self.held})
+
+    async def _watch_exits(self) -> None:
+        async for end in self.keeper.exits():
+            await self._exited(end)
+
+    async def _exited(self, end: Exit) -> None:
+        if await self.edge.exited(end):
+            self.journal.warning(end.name, "edge process ended", str(end))
+        elif not self.engines.exited(end) and not self.forwarders.owns(end.name):
+            await self.instances.exited(end)
+
+    def _task(self, work: object) -> None:
+        task = asyncio.ensure_future(work)  # type: ignore[arg-type]
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _cancel_tasks(self) -> None:
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,0 +1,4 @@
+"""Whom engines and instances run as when cloudlet is root, and what keeps that from being ideal."""
+
+from __future__ import annotations
+

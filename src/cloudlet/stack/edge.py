@@ -1,0 +1,58 @@
+"""The edge: what is said once for all traffic, and listeners that are no routes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from cloudlet.stack.fields import Address, FilePath, Model, Name, Port, Share, Shorthand
+
+
+def _combined(value: Any) -> Any:
+    return {"certificate": value} if isinstance(value, (str, Path)) else value
+
+
+class CertificateFiles(Model):
+    """A certificate chain and its key, in PEM."""
+
+    certificate: FilePath = Field(description="The chain, the server's own first.")
+    key: FilePath | None = Field(default=None, description="The key, where it is not in the same file.")
+
+
+Certificate = Annotated[
+    CertificateFiles, Shorthand(_combined, {"type": "string", "title": "path of a file with chain and key"})
+]
+
+
+class Log(Model):
+    """The access log. Errors are always written."""
+
+    sample: Share = Field(default=0.01, description="The share of ordinary requests that are written.")
+
+
+class Listener(Model):
+    """A port whose traffic all goes to one service. One of `tcp` and `udp`."""
+
+    tcp: Port | None = Field(
+        default=None, description="The port, for a service with `protocol: tcp`; 0 for any free one."
+    )
+    udp: Port | None = Field(default=None, description="The same for `protocol: udp`.")
+    to: Name = Field(description="The service.")
+    address: Address = Field(
+        default="127.0.0.1", description="The address to listen on; 0.0.0.0 for every network."
+    )
+
+
+class Edge(Model):
+    """Settings of the load balancer itself."""
+
+    threads: int = Field(default=0, ge=0, le=64, description="Threads of HAProxy; 0 for one per core.")
+    certificates: tuple[Certificate, ...] = Field(
+        default=(),
+        description="For https, the first is the default; without any, cloudlet's development authority "
+        "makes one.",
+    )
+    log: Log = Field(default=Log(), description="The access log.")
+    listeners: dict[Name, Listener] = Field(default={}, description="TCP and UDP listeners by name.")

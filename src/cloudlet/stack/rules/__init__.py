@@ -1,0 +1,43 @@
+"""What no model can see alone: rules over the whole design.
+
+A rule yields a finding for each value that it refuses. Parts that did not fit their model are missing from
+`design.stack` but still count as names: a mistake in one part is not reported again by whoever names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cloudlet.stack.findings import Finding
+from cloudlet.stack.rules import (
+    addresses,
+    balancing,
+    environment,
+    names,
+    programs,
+    protocols,
+    quantities,
+    references,
+    routes,
+)
+from cloudlet.stack.rules.design import Design
+
+__all__ = ["RULES", "Design", "examine"]
+
+RULES = (
+    *names.RULES,
+    *references.RULES,
+    *routes.RULES,
+    *protocols.RULES,
+    *balancing.RULES,
+    *quantities.RULES,
+    *addresses.RULES,
+    *environment.RULES,
+    *programs.RULES,
+)
+
+
+def examine(design: Design) -> Iterator[Finding]:
+    """Every finding of every rule."""
+    for rule in RULES:
+        yield from rule(design)
