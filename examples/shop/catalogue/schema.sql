@@ -1,4 +1,5 @@
--- The catalogue's tables, created by whichever instance comes first. Harmless when they exist.
+-- The catalogue's table, created by whichever instance comes first; harmless when it exists. Orders takes from the
+-- stock in its own transaction: services that share a database also share who may do what in it.
 create table if not exists products (
     id          text primary key,
     name        text not null,
@@ -7,9 +8,6 @@ create table if not exists products (
     stock       integer not null check (stock >= 0),   -- the last word on overselling
     position    integer not null
 );
-
--- The other services of this stack have roles of their own: they may look, and orders takes from the stock.
-grant select, update (stock) on products to public;
 
 insert into products (id, name, description, price, stock, position) values
     ('blue-mug',      'Blue mug',           'Stoneware, 350 ml, dishwasher-proof.',           1400, 100000, 1),

@@ -1,7 +1,7 @@
 """Who is buying: asked of the users service, through the address the edge gives it.
 
-The edge picks a healthy instance of users; what it cannot repair (its own restart) is tried again here, which is
-safe because verifying changes nothing.
+The edge picks a healthy instance of users; what it cannot repair (its own restart) is tried again here,
+which is safe because verifying changes nothing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Placing an order: one transaction that takes from the stock and records the order, or does neither.
 
-Never sold twice: the stock is lowered only where enough is left, and the row's lock makes buyers queue. Never
-ordered twice: (buyer, key) is unique, so a second request with the same key waits for the first and then finds its
-order. The insert comes first, so that the one row that all buyers fight for is locked as briefly as possible.
+Never sold twice: the stock is lowered only where enough is left, and the row's lock makes buyers queue.
+Never ordered twice: (buyer, key) is unique, so a second request with the same key waits for the first and
+then finds its order. The insert comes first, so that the one row that all buyers fight for is locked as
+briefly as possible.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
--- The orders' table, created by whichever instance comes first. Harmless when it exists.
+-- The orders' table, created by whichever instance comes first; harmless when it exists.
 create table if not exists orders (
     id              uuid primary key,
     buyer           text not null,

@@ -105,10 +105,15 @@ class App:
 
     async def _live(self, receive: Any, send: Any) -> None:
         await receive()
-        async with self._lifespan():
-            await send({"type": "lifespan.startup.complete"})
-            await receive()
-        await send({"type": "lifespan.shutdown.complete"})
+        try:
+            async with self._lifespan():
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+        except Exception as error:
+            _log.exception("cannot start")
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+        else:
+            await send({"type": "lifespan.shutdown.complete"})
 
     async def _answer(self, request: Request) -> Response:
         try:

@@ -1,7 +1,8 @@
 """PostgreSQL for a service: a few pooled connections, and transactions that outlive a restart of the server.
 
-Work is given as a function and may run more than once, so what it does must be safe to repeat. A transaction whose
-COMMIT got no answer may or may not have happened: work that inserts carries a key of its own and looks for it.
+Work is given as a function and may run more than once, so what it does must be safe to repeat. A
+transaction whose COMMIT got no answer may or may not have happened: work that inserts carries a key of its
+own and looks for it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Fields of a client's JSON: of the right type and within bounds, or an answer that says which one is wrong."""
+"""Fields of a client's JSON: of the right type and within bounds, or an answer that says which is not."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Accounts and sessions. PostgreSQL has them; Valkey remembers for a while which sessions are open.
 
-Signing out deletes the session in both. A verification that read it just before may put it back into the cache,
-where it lives on for `REMEMBERED` seconds at most.
+Signing out deletes the session in both. A verification that read it just before may put it back into the
+cache, where it lives on for `REMEMBERED` seconds at most.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ class Accounts:
     async def sign_in(self, name: str, password: str) -> str:
         """A token. Raises HTTPError 401, the same for a wrong name and a wrong password."""
         user = await self._first("select id, password from users where name = %s", name)
-        if not await passwords.matches(password, user and user["password"]) or user is None:
+        stored = None if user is None else user["password"]
+        if not await passwords.matches(password, stored) or user is None:
             raise HTTPError(401, "the name or the password is wrong")
         session, expires = uuid.uuid4(), int(time.time()) + self._lifetime
 

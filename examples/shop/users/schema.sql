@@ -1,4 +1,4 @@
--- The users' tables, created by whichever instance comes first. Harmless when they exist. No other service sees them.
+-- The users' tables, created by whichever instance comes first; harmless when they exist.
 create table if not exists users (
     id         uuid primary key,
     name       text not null unique,
@@ -14,8 +14,8 @@ create index if not exists sessions_by_expiry on sessions (expires_at);
 
 -- One key for all instances: the first one here makes it, from two random UUIDs (244 bits).
 create table if not exists signing_key (
-    only boolean primary key default true check (only),
-    key  bytea not null
+    id  integer primary key default 1 check (id = 1),
+    key bytea not null
 );
 insert into signing_key (key) values (uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()))
 on conflict do nothing;

@@ -33,6 +33,7 @@ class EngineRun:
     started: float = 0.0
     restarts: int = 0
     deaths: list[float] = field(default_factory=list)
+    settings: dict[str, int] = field(default_factory=dict)
     admitted: set[str] = field(default_factory=set)
     task: asyncio.Task[None] | None = None
 
@@ -136,14 +137,32 @@ class Engines:
         write = self._journal.error if level == "error" else self._journal.info
         write(run.engine.name, state, because)
 
-    async def stop(self, resource: str) -> None:
+    def replace(self, run: EngineRun, services: Iterable[str]) -> None:
+        """Let another engine of the same name take the place of this one: its settings have changed."""
+        old = self.runs[run.engine.resource]
+        run.admitted, run.deaths, run.restarts = set(services), old.deaths, old.restarts
+        self._end(old, then=run)
+
+    def stop(self, resource: str) -> None:
         """End one engine cleanly; its data stays."""
-        run = self.runs[resource]
+        if self.runs[resource].state != "stopping":
+            self._end(self.runs[resource], then=None)
+
+    def _end(self, run: EngineRun, then: EngineRun | None) -> None:
         if run.task is not None:
             run.task.cancel()
-        run.state = "stopping"
+        self._change(run, "stopping", "its settings changed" if then else "the file names it no more")
+        run.task = asyncio.create_task(self._wait_ended(run, then))
+
+    async def _wait_ended(self, run: EngineRun, then: EngineRun | None) -> None:
         if run.pid is not None:
             await self._supervisor.stop(run.engine.name)
+        while run.pid is not None:
+            await asyncio.sleep(_READY_PAUSE)
+        del self.runs[run.engine.resource]
+        if then is not None:
+            self.runs[run.engine.resource] = then
+            self._launch(then)
 
     async def close(self) -> None:
         """Leave them running and stop looking after them."""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from cloudlet.contracts.edge import BackendStatistics, EdgeConfiguration
 from cloudlet.contracts.paths import StatePaths
-from cloudlet.contracts.process import Exit, Process
+from cloudlet.contracts.process import Exit, HeldSocket, Process
 from cloudlet.control import sockets
 from cloudlet.control.announcing import ServiceAnnouncer
 from cloudlet.control.certificates import ensure_certificates
@@ -132,9 +132,9 @@ class System:
         held = await sockets.hold(new, self.keeper, self.store)
         self.desired.accept(new)
         self.held, self._certificates = held, certificates
+        self.resources.load(new)
         if processes is not None:
             self.instances.load({name for name, process in processes.items() if process.exit is None})
-            self.resources.load(new)
             await self.edge.start(self.configuration())
             await self.instances.adopt(processes)
         await self._bring_engines()
@@ -208,11 +208,18 @@ class System:
 
     def _used(self, service: str) -> dict[str, dict[str, str]]:
         """The environment that each used name gives to a service."""
-        addresses = {request.name.removeprefix("internal-"): held for request, held in self.held}
-        return {
-            name: self.resources.environment(self.desired, service, name, addresses[name])
-            for name in self.desired.service(service).uses
-        }
+        listeners = {request.name: held for request, held in self.held if request.internal}
+        used = {}
+        for name in self.desired.service(service).uses:
+            held = listeners[f"internal-{name}"]
+            found = self.resources.environment(service, name, held)
+            used[name] = found if found is not None else self._service_address(name, held)
+        return used
+
+    def _service_address(self, name: str, held: HeldSocket) -> dict[str, str]:
+        protocol = self.desired.service(name).protocol
+        scheme = "tcp" if protocol == "tcp" else "http"
+        return {f"{name.upper().replace('-', '_')}_URL": f"{scheme}://{held.host}:{held.port}"}
 
     def _ports_taken(self) -> set[int]:
         return {i.port for i in self.instances.records.values()} | set(self.store.ports().values())
@@ -233,11 +240,14 @@ class System:
 
     async def _bring_engines(self) -> None:
         found = await self.keeper.processes()
-        for resource, run in self.resources.build(self.desired.stack).items():
+        for resource, run in self.resources.runs.items():
             users = self.resources.users(self.desired.stack, resource)
-            if resource not in self.engines.runs:
+            known = self.engines.runs.get(resource)
+            if known is not None and known is not run:
+                self.engines.replace(run, users)
+            elif known is None:
                 self.engines.begin(run, users, found)
-            elif self.engines.runs[resource].admitted != set(users):
+            elif known.admitted != set(users):
                 self.engines.admit(resource, users)
 
     async def _settle(self) -> None:
@@ -246,8 +256,8 @@ class System:
         datagrams = {r.backend: held for r, held in self.held if r.datagram and r.backend is not None}
         await self.forwarders.apply(datagrams)
         if not self.desired.leaving:
-            for resource in set(self.engines.runs) - self.resources.names(self.desired.stack):
-                await self.engines.stop(resource)
+            for resource in set(self.engines.runs) - set(self.resources.runs):
+                self.engines.stop(resource)
         await sockets.release_unused(self.keeper, {held.name for _, held in self.held})
 
     async def _watch_exits(self) -> None:

@@ -1,2 +1,1 @@
-"""The real servers cloudlet embeds: found (`locate`), constructed (`registry`), each in a file beside its
-template."""
+"""The real servers cloudlet embeds: found (`locate`), constructed (`registry`), one file each."""

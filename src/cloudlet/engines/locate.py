@@ -1,5 +1,4 @@
-"""Which binary an engine runs: the environment variable's, else the first sufficient one on PATH, else the
-wheel's.
+"""Which binary an engine runs: the environment variable's, else a sufficient one on PATH, else the wheel's.
 
 An environment variable that names something unusable is a problem of its own; nothing else is tried then.
 """

@@ -6,7 +6,8 @@
 Passwords lie in nats.conf in clear, in a file that only the engine's user can read: NATS knows hashes only as
 bcrypt, which the standard library does not make, and 192 random bits gain nothing from a slow hash. Accounts
 changed at run time come into force when an administrator of the system account asks the server to read its
-file again, which leaves connections alone. """
+file again, which leaves connections alone.
+"""
 
 from __future__ import annotations
 

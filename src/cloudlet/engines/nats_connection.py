@@ -2,7 +2,8 @@
 
 The protocol is text: the server says INFO, the client CONNECT and PING, and from PONG on PUB, SUB and MSG
 (https://docs.nats.io/reference/reference-protocols/nats-protocol). A client library is only worth its weight
-to services. """
+to services.
+"""
 
 from __future__ import annotations
 
@@ -67,18 +68,18 @@ class NatsConnection:
         head = f"SUB {inbox} 1\r\nUNSUB 1 1\r\nPUB {subject} {inbox} {len(payload)}\r\n"
         self._writer.write(head.encode() + payload + b"\r\n")
         async with asyncio.timeout(_PATIENCE):
-            answer = await self._message()
+            answer = await self._message(subject)
         if "error" in answer:
             raise NatsRefused(f"{subject}: {answer['error'].get('description', answer['error'])}")
         return answer
 
-    async def _message(self) -> dict[str, Any]:
+    async def _message(self, subject: str) -> dict[str, Any]:
         words = (await self._until("MSG", "HMSG")).split(" ")
         body = (await self._reader.readexactly(int(words[-1]) + 2))[:-2]
         if words[0] == "HMSG":
             head, body = body[: int(words[-2])], body[int(words[-2]) :]
             if head.startswith(b"NATS/1.0 503"):
-                raise NatsRefused(f"nobody answers {words[1]}")
+                raise NatsRefused(f"nobody answers {subject}")
         answer: dict[str, Any] = json.loads(body)
         return answer
 

@@ -1,8 +1,10 @@
 """PostgreSQL: one cluster for each database of the file.
 
-data/postgres-RESOURCE/   postgresql.conf, pg_hba.conf
-    cluster/              PostgreSQL's data folder; there only when initialisation was finished
-    initialising/         what a killed initialisation left behind, removed by the next
+    data/postgres-RESOURCE/   postgresql.conf, pg_hba.conf
+        cluster/              PostgreSQL's data folder, renamed to this when its initialisation was finished
+        initialising/         what a killed initialisation left behind, removed by the next
+
+Its children leave its process group, so a killed postmaster leaves them behind: see templates/postgres.sh.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ from cloudlet.errors import EngineFailed, Refused
 _CONNECTIONS = 300
 #: seconds for a fast shutdown, which writes everything that is still in memory
 _GRACE = 30.0
+#: a failed connection has no error code, only words; the server's are English (lc_messages)
+_TURNED_AWAY = ("password authentication failed", "no pg_hba.conf entry", "authentication method requirement")
 _MEGABYTE = 1 << 20
 _CLUSTER, _UNFINISHED = "cluster", "initialising"
 
@@ -113,13 +117,13 @@ class PostgresEngine:
         try:
             async with asyncio.timeout(5), await self._connect() as connection:
                 await connection.execute("select 1")
-        except psycopg.errors.InvalidPassword as error:
+        except (psycopg.Error, OSError, TimeoutError) as error:
+            if not any(words in str(error) for words in _TURNED_AWAY):
+                return False
             raise EngineFailed(
-                f"{self.name} on port {self.port} refuses cloudlet's own password: {error}; "
+                f"{self.name} on port {self.port} refuses cloudlet's own account: {error}; "
                 "either another server has the port, or the folder of secrets is not the one it was made with"
             ) from error
-        except (psycopg.Error, OSError, TimeoutError):
-            return False
         return True
 
     async def admit(self, service: str) -> None:
@@ -141,18 +145,22 @@ class PostgresEngine:
         return self._secrets.credential(ADMINISTRATOR, self.resource)
 
     async def _connect(self) -> psycopg.AsyncConnection[tuple[object, ...]]:
-        """Everything is given, so that no PGSSLMODE, service or password file of the operator's is taken
-        over."""
+        """Everything is given, so that no PG… variable counts; the password never goes in clear."""
         own = self._administrator()
         return await psycopg.AsyncConnection.connect(
             host="127.0.0.1",
+            hostaddr="127.0.0.1",
             port=self.port,
             dbname="postgres",
             user=own.user,
             password=own.password.reveal(),
+            require_auth="scram-sha-256",
             sslmode="disable",
             gssencmode="disable",
             passfile=os.devnull,
+            options="",
+            target_session_attrs="any",
+            client_encoding="UTF8",
             application_name="cloudlet",
             connect_timeout=5,
             autocommit=True,
@@ -160,8 +168,7 @@ class PostgresEngine:
 
 
 def shared_buffers(memory: int) -> int:
-    """Megabytes for PostgreSQL's own cache on a machine of this many bytes, which it shares with all the
-    rest."""
+    """Megabytes for PostgreSQL's own cache on a machine of this many bytes, shared with the rest."""
     return min(1024, max(64, memory // 16 // _MEGABYTE))
 
 
@@ -169,7 +176,8 @@ def user_with_name(user: User | None) -> User | None:
     """As whom initdb runs. It asks for its user's name and refuses to work for a number that has none.
 
     `nobody` has one. Other processes of nobody's get nowhere near: the folder above lets only the engine's
-    group pass, and this user keeps that group. """
+    group pass, and this user keeps that group.
+    """
     if user is None:
         return None
     with suppress(KeyError):

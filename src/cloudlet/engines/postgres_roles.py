@@ -1,12 +1,12 @@
-"""Who may do what in a cluster: each service logs in with a role of its own and acts as the one that owns the
-database.
+"""Who may do what in a cluster: a service logs in as itself and acts as the owner of the database.
 
     orders ─┐ member of, and `set role` on connecting
             ├─> shop_db_owner (cannot log in) owns database shop_db
     users ──┘
 
 So a table that one service makes is at once the others', and a service can still be shut out by itself. The
-names cannot meet: services have no underscore in theirs. """
+names cannot meet: services have no underscore in theirs.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ Connection = psycopg.AsyncConnection[Any]
 
 
 async def admit(connection: Connection, database: str, credential: Credential) -> None:
-    """Give a service its role, on an autocommitting connection as superuser. Repeating it repairs what was
-    changed."""
+    """Give a service its role, as superuser in autocommit. Repeating it repairs what was changed."""
     owner = f"{database}_owner"
     await connection.execute("select pg_advisory_lock(%s)", (_LOCK,))
     await _own_database(connection, database, owner)
@@ -53,8 +52,7 @@ async def _let_in(connection: Connection, database: str, owner: str, credential:
 
 
 def _verifier(connection: Connection, credential: Credential) -> str:
-    """The password as the server keeps it (SCRAM), made on this side so that no log of statements ever holds
-    it."""
+    """The password as the server keeps it (SCRAM), made here so that no log of statements ever holds it."""
     password, user = credential.password.reveal().encode(), credential.user.encode()
     return connection.pgconn.encrypt_password(password, user, b"scram-sha-256").decode()
 

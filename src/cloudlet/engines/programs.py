@@ -15,8 +15,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a program says of itself. `pattern` captures its version; the `minimum` may differ by who
-    answers."""
+    """What a program says of itself. `pattern` captures its version; `minimum` may differ by who answers."""
 
     pattern: str
     minimum: tuple[int, ...]
@@ -24,8 +23,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """How to find one engine. `names` are looked for on PATH in this order; `beside` must lie in the same
-    folder.
+    """How to find one engine. `names` are looked for on PATH in this order; `beside` lies in the same folder.
 
     The environment variable names the program, or the folder that holds it where `in_folder` is set.
     """

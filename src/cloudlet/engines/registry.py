@@ -30,8 +30,7 @@ def build(
     binary: Binary | None = None,
     **settings: int,
 ) -> Engine:
-    """An engine of this kind, nothing of it made or started yet; `settings` are its own (`memory` of a
-    cache).
+    """An engine of this kind, nothing of it made or started yet; `settings` are its own (a cache's `memory`).
 
     Without a binary given, it is located here; a missing one shows when the engine is provisioned.
     """

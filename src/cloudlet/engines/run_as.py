@@ -1,5 +1,4 @@
-"""Run by path, as `python run_as.py UID GID READS_ALL PROGRAM ARGUMENTS…`: becomes that user, then that
-program.
+"""Run by path, as `python run_as.py UID GID READS_ALL PROGRAM ARGUMENTS…`: becomes that user and program.
 
 A program of its own because changing user in a forked copy of a threaded daemon (`preexec_fn`) can deadlock.
 UID and GID -1 keep the user. The program gets SIGKILL when the thread that started it ends, so that a killed

@@ -1,5 +1,4 @@
-"""The templates beside the engines: `$name` is replaced, `$$` is a dollar, a name without a value is a
-bug."""
+"""The templates beside the engines: `$name` is replaced, `$$` is a dollar, a missing value is a bug."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ def text(name: str) -> str:
     return files("cloudlet.engines").joinpath("templates", name).read_text(encoding="utf-8")
 
 
-def render(name: str, **values: object) -> str:
+def render(name: str, /, **values: object) -> str:
     return Template(text(name)).substitute(values)
 
 

@@ -10,7 +10,8 @@ whether or not it expires: right for a cache, and sessions in use stay; locks th
 their own with room.
 
 users.acl is cloudlet's: rendered, put in place and loaded, rather than changed over the connection and saved,
-so that what is on the disk is never behind what is in force. """
+so that what is on the disk is never behind what is in force.
+"""
 
 from __future__ import annotations
 

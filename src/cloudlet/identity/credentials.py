@@ -18,4 +18,6 @@ def secret_name(service: str, resource: str) -> str:
 def matches(given: str, expected: str) -> bool:
     """Whether a presented password or token is the right one, in a time that does not tell how much of it
     was."""
-    return hmac.compare_digest(given.encode(), expected.encode())
+    return hmac.compare_digest(
+        given.encode("utf-8", "surrogatepass"), expected.encode("utf-8", "surrogatepass")
+    )

@@ -1,7 +1,8 @@
 """The stack's secrets: one file each, mode 600, in a folder of mode 700.
 
 A secret is either there whole or not at all: it is written to a temporary file, synced, and linked or renamed
-into place. Whoever comes second gets the first one's value. """
+into place. Whoever comes second gets the first one's value.
+"""
 
 from __future__ import annotations
 
@@ -61,8 +62,8 @@ class Secrets:
     def _path(self, name: str) -> Path:
         if _NAME.fullmatch(name) is None:
             raise OperatorError(
-                f"{name!r} cannot name a secret: use up to 100 letters, digits, dots, hyphens and underscores, "
-                "not beginning with a dot or hyphen"
+                f"{name!r} cannot name a secret: use up to 100 letters, digits, dots, hyphens and "
+                "underscores, not beginning with a dot or hyphen"
             )
         return self._folder / name
 

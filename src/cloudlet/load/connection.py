@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import httptools
 
@@ -64,10 +64,10 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport), "TCP connections have a stream transport"
-        self._transport = transport
+        # a cast, for uvloop's transports derive from nothing
+        self._transport = cast(asyncio.Transport, transport)
         if self.job is not None:
-            transport.write(self.job.payload)
+            self._transport.write(self.job.payload)
 
     def data_received(self, data: bytes) -> None:
         if self.job is None:

@@ -17,6 +17,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from cloudlet.stack.files import is_program
 from cloudlet.stack.findings import Fault, suggestion
 
 PLACEHOLDERS = ("port", "instance", "directory")
@@ -30,7 +31,7 @@ def _split(value: Any) -> Any:
         return shlex.split(value)
     except ValueError as error:
         raise Fault(
-            f"`{value}` cannot be split into words: {error}", "close the quotes, or write a list"
+            f"`{value}` cannot be split into words: {str(error).lower()}", "close the quotes, or write a list"
         ) from error
 
 
@@ -78,8 +79,8 @@ def uses(words: tuple[str, ...], placeholder: str) -> bool:
 
 
 def search_path(environment: Mapping[str, str]) -> str:
-    """Where programs are looked for: the service's own PATH, else cloudlet's and then the folder of the Python
-    that runs cloudlet, so that what was installed beside it is found without an activated environment."""
+    """Where programs are looked for: the service's own PATH, else cloudlet's and then the folder of the
+    Python that runs it, so that what was installed there is found without an activated environment."""
     if "PATH" in environment:
         return environment["PATH"]
     inherited = os.environ.get("PATH", os.defpath)
@@ -91,6 +92,6 @@ def find_program(words: tuple[str, ...], directory: Path, environment: Mapping[s
     name = words[0].replace("{directory}", str(directory))
     if os.sep in name:
         path = directory / name
-        return path if path.is_file() and os.access(path, os.X_OK) else None
+        return path if is_program(path) else None
     found = shutil.which(name, path=search_path(environment))
     return (directory / found).absolute() if found else None

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from cloudlet.stack.fields import Address, FilePath, Model, Name, Port, Share, Shorthand
+from cloudlet.stack.files import is_folder
+from cloudlet.stack.findings import Fault
 
 
 def _combined(value: Any) -> Any:
@@ -22,8 +24,27 @@ class CertificateFiles(Model):
 
 
 Certificate = Annotated[
-    CertificateFiles, Shorthand(_combined, {"type": "string", "title": "path of a file with chain and key"})
+    CertificateFiles, Shorthand(_combined, {"type": "string", "title": "path of chain and key"})
 ]
+
+
+def _folders_opened(value: tuple[CertificateFiles, ...]) -> tuple[CertificateFiles, ...]:
+    """A folder becomes the PEM files in it, by name."""
+    opened: list[CertificateFiles] = []
+    for pair in value:
+        if pair.key is None and is_folder(pair.certificate):
+            files = sorted(pair.certificate.glob("*.pem"))
+            if not files:
+                raise Fault(
+                    f'the folder "{pair.certificate}" holds no *.pem', "put chain and key in one file there"
+                )
+            opened += [CertificateFiles(certificate=file) for file in files]
+        else:
+            opened.append(pair)
+    return tuple(opened)
+
+
+Certificates = Annotated[tuple[Certificate, ...], AfterValidator(_folders_opened)]
 
 
 class Log(Model):
@@ -36,7 +57,7 @@ class Listener(Model):
     """A port whose traffic all goes to one service. One of `tcp` and `udp`."""
 
     tcp: Port | None = Field(
-        default=None, description="The port, for a service with `protocol: tcp`; 0 for any free one."
+        default=None, description="The port for a service with `protocol: tcp`; 0 for any free."
     )
     udp: Port | None = Field(default=None, description="The same for `protocol: udp`.")
     to: Name = Field(description="The service.")
@@ -49,10 +70,10 @@ class Edge(Model):
     """Settings of the load balancer itself."""
 
     threads: int = Field(default=0, ge=0, le=64, description="Threads of HAProxy; 0 for one per core.")
-    certificates: tuple[Certificate, ...] = Field(
+    certificates: Certificates = Field(
         default=(),
-        description="For https, the first is the default; without any, cloudlet's development authority "
-        "makes one.",
+        description="For https, the first is the default; a folder stands for its `*.pem`. Without any, "
+        "cloudlet's development authority makes one.",
     )
     log: Log = Field(default=Log(), description="The access log.")
     listeners: dict[Name, Listener] = Field(default={}, description="TCP and UDP listeners by name.")

@@ -105,19 +105,20 @@ def text(pattern: str, title: str) -> WithJsonSchema:
 def _seconds(value: float) -> float:
     if not 0 <= value <= LONGEST_DURATION:
         longest = units.format_duration(LONGEST_DURATION)
-        raise Fault(f"{value:g} s is longer than {longest}, the longest timer", f"write at most {longest}")
+        raise Fault(f"more than {longest}, the longest timer there is", f"write at most {longest}")
     return value
 
 
 def _positive(value: float) -> float:
     if value < 0.01:
-        raise Fault(f"{value:g} s is too short here", "write 10ms or more")
+        shown = units.format_duration(max(value, 0))
+        raise Fault(f"{shown} is too short here", "write 10ms or more")
     return value
 
 
 def _absolute(value: Path, info: ValidationInfo) -> Path:
     base = info.context["directory"] if info.context else Path.cwd()
-    return Path(base, value.expanduser() if str(value).startswith("~/") else value)
+    return Path(base, value)
 
 
 def _address(value: str) -> str:

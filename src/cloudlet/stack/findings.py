@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cloudlet.errors import Problem
-from cloudlet.stack.nodes import Node, Path, locate
+from cloudlet.stack.nodes import Mark, Node, Path, locate
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,20 @@ def suggestion(word: str, known: Iterable[str], what: str) -> str:
 
 def place(findings: Iterable[Finding], tree: Node, file: str) -> list[Problem]:
     """The findings with their places, in the order of the file, each once."""
-    problems = []
-    for finding in findings:
-        mark = locate(tree, finding.path, key=finding.key)
-        message, fix = _printable(finding.message), _printable(finding.fix)
-        problems.append(Problem(file, mark.line, mark.column, message, fix))
+    problems = [
+        problem(file, locate(tree, finding.path, key=finding.key), finding.message, finding.fix)
+        for finding in findings
+    ]
+    return in_file_order(problems)
+
+
+def problem(file: str, mark: Mark | None, message: str, fix: str = "") -> Problem:
+    """A problem that can be shown on a terminal."""
+    line, column = (mark.line, mark.column) if mark else (0, 0)
+    return Problem(file, line, column, _printable(message), _printable(fix))
+
+
+def in_file_order(problems: Iterable[Problem]) -> list[Problem]:
     return sorted(dict.fromkeys(problems), key=lambda problem: (problem.line, problem.column))
 
 

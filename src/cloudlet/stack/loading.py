@@ -3,7 +3,7 @@
 text → nodes → environment filled in → planned keys taken out → models → rules
 
 Each step reports and goes on where it can: what does not fit its model is set aside, and the rules still look
-at the rest, so that one run names as many problems as possible. The first finding about a value is the only one.
+at the rest, so that one run names as many problems as possible. Of findings about a value the first is kept.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def parse(text: str, file: Path) -> Stack:
     fitting = _fit(data, tree, file.parent)
     findings += _new(fitting.refused, findings)
     if fitting.stack is not None:
-        fitting.stack.remember(file, text, tree)
+        fitting.stack.remember(file, shown, text, tree)
         design = Design(fitting.stack, tree, fitting.skipped)
         findings += _new(examine(design), findings)
     if findings or fitting.stack is None:
@@ -74,12 +74,13 @@ def parse(text: str, file: Path) -> Stack:
 
 def _new(found: Iterable[Finding], known: list[Finding]) -> list[Finding]:
     """Those about values that nothing was said about yet, nor about what is in or around them."""
-    return [finding for finding in found if not any(_related(finding.path, other.path) for other in known)]
+    said = {finding.path for finding in known}
+    around = {path[:length] for path in said for length in range(len(path))}
+    return [finding for finding in found if finding.path not in around and not _within(finding.path, said)]
 
 
-def _related(one: nodes.Path, other: nodes.Path) -> bool:
-    shorter = min(len(one), len(other))
-    return one[:shorter] == other[:shorter]
+def _within(path: nodes.Path, said: set[nodes.Path]) -> bool:
+    return any(path[:length] in said for length in range(len(path) + 1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The file as a tree of nodes that remember where they stand.
 
 A scalar keeps its text as written: `0123`, `1.10`, `no` and `2024-01-01` stay what the author typed, and the
-model decides which of them is a number. So YAML's guesses (the Norway problem, octal, timestamps) cannot happen.
+model decides which is a number. So YAML's guesses (the Norway problem, octal, timestamps) cannot happen.
 """
 
 from __future__ import annotations
@@ -41,10 +41,11 @@ class Mapping:
     """Keys with their own marks."""
 
     mark: Mark
-    entries: dict[str, tuple[Mark, Node]]
+    entries: Entries
 
 
 Node: TypeAlias = Scalar | Sequence | Mapping
+Entries: TypeAlias = dict[str, tuple[Mark, Node]]
 
 
 def plain(node: Node) -> object:

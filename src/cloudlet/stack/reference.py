@@ -20,15 +20,15 @@ _INTRODUCTION = """\
 
 <!-- Generated from the models by `make docs`; edit src/cloudlet/stack/ instead. -->
 
-Every key that cloudlet knows, part by part. The same as a [JSON Schema](cloudlet.schema.json) for editors: begin
-the file with `# yaml-language-server: $schema=` and its address.
+Every key that cloudlet knows, part by part. The same for editors, as a [JSON Schema](cloudlet.schema.json):
+begin the file with `# yaml-language-server: $schema=` and its address.
 
 Durations are written `500ms`, `30s`, `5m`, `1h`, `1d`; sizes `64MB` (10^6 bytes) or `64MiB` (2^20); shares
 `70%`. Names are lower-case letters, digits and `-`, a letter first. Paths are relative to the file.
 
-`${env:NAME}` is replaced by an environment variable in any value, `${secret:NAME}` by a secret in the values of
-a service's `environment`; `$${` writes a literal `${`. Values are kept as they are written: `no`, `0123` and
-`1.10` are text where text is wanted. Anchors, aliases and `<<` work; tags do not.
+`${env:NAME}` is replaced by an environment variable in any value, `${secret:NAME}` by a secret in the values
+of a service's `environment`; `$${` writes a literal `${`. Values are kept as they are written: `no`, `0123`
+and `1.10` are text where text is wanted. Anchors, aliases and `<<` work; tags do not.
 
 A key that is not here is refused, with the nearest one that is. So is a setting that would have no effect.
 """
@@ -97,9 +97,14 @@ def _table(part: dict[str, Any], name: str, schema: dict[str, Any]) -> str:
     ]
     required = part.get("required", [])
     for key, described in part["properties"].items():
+        meaning = described.get("description") or _part(schema, _target(described)).get("description", "")
         default = "required" if key in required else _default(described)
-        lines.append(f"| `{key}` | {_kind(described)} | {default} | {described.get('description', '')} |")
+        lines.append(f"| `{key}` | {_kind(described)} | {default} | {meaning} |")
     return "\n".join([*lines, ""])
+
+
+def _target(described: dict[str, Any]) -> str:
+    return str(described.get("$ref", "")).rsplit("/", 1)[-1]
 
 
 def _default(described: dict[str, Any]) -> str:
@@ -112,7 +117,7 @@ def _default(described: dict[str, Any]) -> str:
 def _kind(described: dict[str, Any]) -> str:
     """What may be written, in words."""
     if "$ref" in described:
-        name = described["$ref"].rsplit("/", 1)[-1]
+        name = _target(described)
         return f"[{name}](#{name.lower()})"
     if "title" in described and "anyOf" not in described and "enum" not in described:
         return str(described["title"])
@@ -138,7 +143,7 @@ def _alternatives(described: dict[str, Any]) -> Iterator[str]:
 
 
 def _number(described: dict[str, Any]) -> str:
-    kind = {"integer": "whole number", "number": "number"}.get(described.get("type", ""), "text")
+    kind = {"integer": "whole number", "number": "number"}.get(str(described.get("type")), "text")
     low, high = described.get("minimum"), described.get("maximum")
     return f"{kind}, {low} to {high}" if low is not None and high is not None else kind
 

@@ -26,6 +26,7 @@ class Stack(Model):
     caches: dict[Name, CacheEntry] = Field(default={}, description="Caches by name.")
 
     _file: Path = PrivateAttr(default=Path("cloudlet.yaml"))
+    _shown: str = PrivateAttr(default="")
     _text: str = PrivateAttr(default="")
     _tree: nodes.Node | None = PrivateAttr(default=None)
 
@@ -56,6 +57,11 @@ class Stack(Model):
         """The file's nodes, which know their places."""
         return self._tree or nodes.Mapping(nodes.Mark(0, 0), {})
 
-    def remember(self, file: Path, text: str, tree: nodes.Node) -> None:
+    @property
+    def shown(self) -> str:
+        """The file as it was named by who asked, for messages."""
+        return self._shown or str(self._file)
+
+    def remember(self, file: Path, shown: str, text: str, tree: nodes.Node) -> None:
         """Where it came from; called once, by who reads it."""
-        self._file, self._text, self._tree = file, text, tree
+        self._file, self._shown, self._text, self._tree = file, shown, text, tree

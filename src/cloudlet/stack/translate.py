@@ -18,7 +18,10 @@ _LONGEST_SHOWN = 80
 
 def translate(error: ValidationError, tree: nodes.Node) -> list[Finding]:
     """One finding for each of its errors."""
-    return [_finding(detail, tree) for detail in error.errors(include_url=False, include_input=False)]
+    details = error.errors(include_url=False, include_input=False)
+    deeper = {detail["loc"][:-1] for detail in details}
+    # a list whose items were refused counts as empty, too
+    return [_finding(d, tree) for d in details if not (d["type"] == "too_short" and d["loc"] in deeper)]
 
 
 def _finding(detail: ErrorDetails, tree: nodes.Node) -> Finding:

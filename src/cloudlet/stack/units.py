@@ -120,7 +120,9 @@ def parse_share(text: str) -> float:
     """`70%` → 0.7. Raises UnitError."""
     number, unit = text[:-1], text[-1:]
     if unit != "%" or not re.fullmatch(_NUMBER, number):
-        fix = f"write {number}{unit}%" if re.fullmatch(_NUMBER, text) else "write a percentage: 70%"
+        fix = "write a percentage: 70%"
+        if re.fullmatch(_NUMBER, text):
+            fix = f"write {text if Decimal(text) > 1 else _plain(Decimal(text) * 100)}%"
         raise UnitError(f'"{text}" is not a share', fix)
     return float(Decimal(number) / 100)
 

@@ -23,7 +23,7 @@ _SECRET_NAME = re.compile(r"(?:^|_)(?:PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIV
 def check(stack: Stack) -> list[Problem]:
     """Everything about the design that deserves a warning, in the file's order."""
     findings = [finding for warn in _WARNINGS for finding in warn(stack)]
-    return place(findings, stack.tree, str(stack.file))
+    return place(findings, stack.tree, stack.shown)
 
 
 def _health(stack: Stack) -> Iterator[Finding]:

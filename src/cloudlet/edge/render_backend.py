@@ -1,0 +1,117 @@
+"""A backend: how requests are spread over its servers, how those are checked, queued for and retried.
+
+Stickiness is not HAProxy's `cookie`, because a server added at run time can't have one: the cookie holds the server's
+name and `use-server` finds it, also after a restart of the instance or of the edge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from cloudlet.contracts.edge import Algorithm, Backend, Balance, Check
+from cloudlet.edge.render_server import server_line
+from cloudlet.edge.rendered import milliseconds, section
+from cloudlet.errors import InternalError
+
+_BALANCE = {
+    Algorithm.ROUND_ROBIN: "roundrobin",
+    Algorithm.WEIGHTED_ROUND_ROBIN: "roundrobin",
+    Algorithm.LEAST_CONNECTIONS: "leastconn",
+    Algorithm.WEIGHTED_LEAST_CONNECTIONS: "leastconn",
+    Algorithm.RANDOM: "random(2)",
+    # by weights that the control loop sets from what it measures
+    Algorithm.LEAST_RESPONSE_TIME: "roundrobin",
+    Algorithm.RESOURCE_BASED: "roundrobin",
+}
+_KEYS = {"header": "req.hdr", "cookie": "req.cook", "query": "url_param"}
+#: what may be sent twice (RFC 9110, 9.2.2), or says itself that it may
+_REPEATABLE = "{ method GET HEAD OPTIONS TRACE PUT DELETE } || { req.hdr(idempotency-key) -m found }"
+
+
+#: (backend, server) pairs that get no new traffic but are still there
+Draining = Collection[tuple[str, str]]
+
+
+def backend_section(backend: Backend, draining: Draining = ()) -> str:
+    return section(
+        f"backend {backend.name} from backends",
+        f"mode {backend.mode}",
+        *balance_lines(backend.balance),
+        f"timeout server {milliseconds(backend.timeout)}",
+        f"timeout queue {milliseconds(backend.wait)}",
+        f"retries {backend.retries}",
+        *(_http_lines(backend) if backend.mode == "http" else ()),
+        *(_check_lines(backend.check) if backend.check is not None else ()),
+        *(
+            server_line(backend, server, draining=(backend.name, server.name) in draining)
+            for server in backend.servers
+        ),
+    )
+
+
+def balance_lines(balance: Balance) -> list[str]:
+    if balance.algorithm not in (Algorithm.IP_HASH, Algorithm.CONSISTENT_HASH):
+        return [f"balance {_BALANCE[balance.algorithm]}"]
+    lines = [f"balance hash {hash_key(balance)}", "hash-type consistent"]
+    if balance.bounded is not None:
+        lines.append(f"hash-balance-factor {round(balance.bounded * 100)}")
+    return lines
+
+
+def hash_key(balance: Balance) -> str:
+    if balance.algorithm is Algorithm.IP_HASH:
+        return "src"
+    if balance.key == "path":
+        return "path"
+    kind, _, name = (balance.key or "").partition(":")
+    if kind not in _KEYS or not name:
+        raise InternalError(f"a consistent hash needs header:NAME, cookie:NAME, query:NAME or path, not {balance.key}")
+    return f"{_KEYS[kind]}({name})"
+
+
+def _http_lines(backend: Backend) -> list[str]:
+    return [*_retry_lines(backend), *_queue_lines(backend), *_sticky_lines(backend.sticky_cookie)]
+
+
+def _retry_lines(backend: Backend) -> list[str]:
+    """Not on a 5xx or a timeout: those are answers, and asking again would multiply the load that caused them."""
+    if not backend.retries:
+        return []
+    return [
+        "retry-on conn-failure empty-response junk-response",
+        f"http-request disable-l7-retry unless {_REPEATABLE}",
+    ]
+
+
+def _queue_lines(backend: Backend) -> list[str]:
+    if not backend.concurrency:
+        return []
+    full = f"{{ queue ge {backend.wait_at_most} }} {{ be_conn_free le 0 }}"
+    return [f"http-request return status 503 default-errorfiles if {full}"]
+
+
+def _sticky_lines(cookie: str | None) -> list[str]:
+    if cookie is None:
+        return []
+    value = f"{cookie}=%[srv_name]; Path=/; HttpOnly; SameSite=Lax"
+    other = "!{ srv_name,strcmp(txn.sticky) eq 0 }"
+    return [
+        f"http-request set-var(txn.sticky) req.cook({cookie})",
+        "use-server %[var(txn.sticky)] if { var(txn.sticky) -m found }",
+        f'http-response add-header set-cookie "{value}" if !{{ ssl_fc }} {other}',
+        f'http-response add-header set-cookie "{value}; Secure" if {{ ssl_fc }} {other}',
+        f"http-response add-header cache-control private if {other}",
+    ]
+
+
+def _check_lines(check: Check) -> list[str]:
+    lines = [f"timeout check {milliseconds(check.timeout)}"]
+    if check.path is None:
+        return lines
+    statuses = ",".join(f"{low}-{high}" if low != high else f"{low}" for low, high in check.expect)
+    return [
+        *lines,
+        "option httpchk",
+        f"http-check send meth GET uri {check.path} ver HTTP/1.1 hdr host localhost hdr user-agent cloudlet-check",
+        f"http-check expect status {statuses}",
+    ]

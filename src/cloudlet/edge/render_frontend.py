@@ -1,0 +1,132 @@
+"""Who listens: the gateway, whose requests follow the routes; internal and TCP listeners, each for one backend; and
+the door by which a predecessor hands requests over. The rules of internal listeners are the same for all of them and
+stand in defaults of their own; each listener says only its backend."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from cloudlet.contracts.edge import EdgeConfiguration, Listener
+from cloudlet.edge import render_request as request
+from cloudlet.edge.rendered import milliseconds, section
+from cloudlet.edge.settings import EdgeSettings
+
+#: seconds a client may keep silent in the middle of something, when no backend allows more
+_CLIENT_SILENCE = 60.0
+
+
+def frontend_sections(configuration: EdgeConfiguration, settings: EdgeSettings) -> list[str]:
+    http = [item for item in configuration.listeners if item.mode == "http"]
+    routed = [item for item in http if item.backend is None]
+    internal = [item for item in http if item.backend is not None and item.internal]
+    return [
+        *([_gateway(routed, configuration, settings)] if routed else []),
+        *(
+            _public(item, configuration, settings)
+            for item in http
+            if item.backend is not None and not item.internal
+        ),
+        *([_defaults_internal(configuration, settings)] if internal else []),
+        *map(_internal, internal),
+        *(_tcp(item, configuration) for item in configuration.listeners if item.mode == "tcp"),
+        _handover(configuration, settings),
+    ]
+
+
+def _gateway(listeners: Sequence[Listener], configuration: EdgeConfiguration, settings: EdgeSettings) -> str:
+    return section(
+        "frontend gateway from http",
+        *map(_bind, listeners),
+        *_begin(configuration),
+        *request.normalise(),
+        *request.strip(),
+        *request.identify(),
+        *request.route(settings),
+        *_end(configuration, settings),
+        *request.balance(),
+    )
+
+
+def _public(listener: Listener, configuration: EdgeConfiguration, settings: EdgeSettings) -> str:
+    return section(
+        f"frontend {proxy_name(listener.socket)} from http",
+        _bind(listener),
+        *_begin(configuration),
+        *request.normalise(),
+        *request.strip(),
+        *request.identify(),
+        f"http-request set-var(txn.backend) str({listener.backend})",
+        *_end(configuration, settings),
+        *request.balance(),
+    )
+
+
+def _defaults_internal(configuration: EdgeConfiguration, settings: EdgeSettings) -> str:
+    return section(
+        "defaults internal from http",
+        *_begin(configuration),
+        *request.normalise(),
+        *request.trust(),
+        *request.identify(),
+        "http-request set-var(txn.backend) var(sess.backend)",
+        *_end(configuration, settings),
+    )
+
+
+def _internal(listener: Listener) -> str:
+    return section(
+        f"frontend {proxy_name(listener.socket)} from internal",
+        _bind(listener),
+        f"tcp-request session set-var(sess.backend) str({listener.backend})",
+        *request.balance(),
+    )
+
+
+def _handover(configuration: EdgeConfiguration, settings: EdgeSettings) -> str:
+    return section(
+        f"frontend {request.HANDOVER_BACKEND} from http",
+        f"bind unix@{settings.handover} accept-proxy mode 600",
+        "# from the process that this one succeeds, which has stripped, identified and routed the request",
+        *_begin(configuration),
+        *request.normalise(),
+        "http-request set-var(txn.id) req.hdr(x-request-id)",
+        "http-request set-var(txn.backend) req.hdr(cloudlet-handover)",
+        "http-request set-var(txn.deadline) req.hdr(cloudlet-deadline) if { req.hdr(cloudlet-deadline) -m found }",
+        "http-request del-header cloudlet- -m beg",
+        *_end(configuration, settings),
+        *request.balance(),
+    )
+
+
+def _begin(configuration: EdgeConfiguration) -> list[str]:
+    longest = max((b.timeout for b in configuration.backends if b.mode == "http"), default=0.0)
+    silence = milliseconds(max(_CLIENT_SILENCE, longest))
+    return [f"timeout client {silence}", *request.sample_log(configuration.log_sample)]
+
+
+def _end(configuration: EdgeConfiguration, settings: EdgeSettings) -> list[str]:
+    return [*request.fall_back(configuration, settings), *request.hold(settings)]
+
+
+def _tcp(listener: Listener, configuration: EdgeConfiguration) -> str:
+    backend = next(item for item in configuration.backends if item.name == listener.backend)
+    share = round(configuration.log_sample * 1_000_000)
+    return section(
+        f"frontend {proxy_name(listener.socket)} from tcp",
+        _bind(listener),
+        f"timeout client {milliseconds(backend.timeout)}",
+        f"tcp-request content set-log-level err if {{ rand(1000000) lt {share} }}" if share else "",
+        f"use_backend {backend.fallback} if {{ nbsrv({backend.name}) eq 0 }}" if backend.fallback else "",
+        f"default_backend {backend.name}",
+    )
+
+
+def _bind(listener: Listener) -> str:
+    tls = f" ssl crt {listener.certificates}/ alpn h2,http/1.1" if listener.certificates else ""
+    return f"bind fd@{listener.descriptor}{tls}"
+
+
+def proxy_name(socket: str) -> str:
+    """A socket's name in the letters HAProxy allows."""
+    return re.sub(r"[^A-Za-z0-9_.:-]", "-", socket)

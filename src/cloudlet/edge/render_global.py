@@ -1,0 +1,96 @@
+"""The process and the defaults of every proxy: limits, timeouts, logging, error bodies."""
+
+from __future__ import annotations
+
+from cloudlet.contracts.edge import EdgeConfiguration
+from cloudlet.edge.render_errors import error_lines
+from cloudlet.edge.rendered import milliseconds, section
+from cloudlet.edge.settings import EdgeSettings
+
+#: the name of the state of servers that a predecessor leaves; it counts once, at the start of its successor
+SERVER_STATE = "servers.state"
+ERRORS = "problems"
+#: a request's own log line; times in milliseconds: waiting for a server, for the answer, altogether
+_HTTP_LOG = (
+    '{"request":"%[var(txn.id),json(utf8s)]","client":"%ci","frontend":"%f","backend":"%b","server":"%s",'
+    '"method":"%HM","host":"%[var(txn.host),json(utf8s)]","path":"%[var(txn.path),json(utf8s)]",'
+    '"status":%ST,"bytes_in":%U,"bytes_out":%B,"wait":%Tw,"response":%Tr,"total":%Ta,"retries":"%rc",'
+    '"end":"%ts"}'
+)
+_TCP_LOG = (
+    '{"client":"%ci","frontend":"%f","backend":"%b","server":"%s","bytes_in":%U,"bytes_out":%B,'
+    '"wait":%Tw,"total":%Tt,"retries":"%rc","end":"%ts"}'
+)
+
+
+def global_sections(configuration: EdgeConfiguration, settings: EdgeSettings) -> list[str]:
+    return [
+        _global(configuration, settings),
+        section(f"http-errors {ERRORS}", *error_lines(str(settings.folder))),
+        _defaults(),
+        _defaults_http(),
+        _defaults_tcp(),
+        _defaults_backend(),
+    ]
+
+
+def _global(configuration: EdgeConfiguration, settings: EdgeSettings) -> str:
+    return section(
+        "global",
+        f"maxconn {settings.maxconn}",
+        f"nbthread {configuration.threads}" if configuration.threads else "",
+        f"hard-stop-after {milliseconds(settings.longest_drain)}",
+        f"stats socket {settings.socket} mode 600 level admin severity-output number",
+        "stats timeout 30s",
+        f"server-state-file {settings.file(SERVER_STATE)}",
+        f"lua-load-per-thread {settings.file('hold.lua')}",
+        "ssl-default-bind-options ssl-min-ver TLSv1.2",
+        "tune.ssl.default-dh-param 2048",
+    )
+
+
+def _defaults() -> str:
+    return section(
+        "defaults common",
+        "timeout connect 2s",
+        "timeout client 60s",
+        "timeout client-fin 10s",
+        "timeout server-fin 10s",
+        "timeout tunnel 1d",
+        "timeout http-request 10s",
+        "timeout http-keep-alive 30s",
+        "# only errors reach the log (a sampled request is raised to one), in the order they happen",
+        "log stdout format raw local0 err",
+        "option log-separate-errors",
+        "option dontlognull",
+        f"errorfiles {ERRORS}",
+    )
+
+
+def _defaults_http() -> str:
+    return section(
+        "defaults http from common",
+        "mode http",
+        f"log-format '{_HTTP_LOG}'",
+        "# a successor takes over without breaking a connection on which a request may be under way",
+        "option idle-close-on-response",
+        "# X_Forwarded_For and X-Forwarded-For are one variable to CGI and WSGI",
+        "option http-restrict-req-hdr-names reject",
+    )
+
+
+def _defaults_tcp() -> str:
+    return section("defaults tcp from common", "mode tcp", f"log-format '{_TCP_LOG}'")
+
+
+def _defaults_backend() -> str:
+    return section(
+        "defaults backends from common",
+        "no log",
+        "# a server's going down is told; its coming up too",
+        "log stdout format raw local0 notice",
+        "load-server-state-from-file global",
+        "option redispatch 1",
+        "# who has gone need not be served",
+        "option abortonclose",
+    )

@@ -1,0 +1,134 @@
+"""The rules of a request's life in FILE.md's fixed order; each step is one function here, called in that order.
+
+Variables, for whoever adds a step: `txn.host` (lower case, no port), `txn.path` (decoded, slashes merged; what routes
+match, so that `/%61dmin` and `//admin` are `/admin`), `txn.id`, `txn.backend` (a later step may set it),
+`txn.handover` (set: to the process that succeeds this one). The request itself is forwarded as it came. Ambiguous
+paths are refused rather than rewritten: HAProxy's own normaliser is still experimental in 2.8.
+"""
+
+from __future__ import annotations
+
+from cloudlet.contracts.edge import EdgeConfiguration
+from cloudlet.edge.render_routes import ANY_HOST, EXACT, FALLBACKS, LIMITS, PREFIX, WAITS
+from cloudlet.edge.settings import EdgeSettings
+
+HANDOVER_BACKEND = "cloudlet-handover"
+HOLD_TABLE = "cloudlet-holding"
+_ID = "^[A-Za-z0-9._:-]{1,128}$"
+
+
+def sample_log(share: float) -> list[str]:
+    """Ordinary requests are below the level that is logged, except this share of them."""
+    if share <= 0:
+        return []
+    return [f"http-request set-log-level err if {{ rand(1000000) lt {round(share * 1_000_000)} }}"]
+
+
+def normalise() -> list[str]:
+    return [
+        "# normalise",
+        "http-request set-var(txn.host) req.hdr(host),host_only,rtrim(.)",
+        "http-request set-var(txn.path) path,url_dec",
+        "http-request deny deny_status 400 unless { var(txn.path) -m found }",
+        "http-request deny deny_status 400 if { path -m sub %00 } || { req.hdr(host) -m sub / * }",
+        "http-request deny deny_status 400 if { var(txn.path) -m sub /./ /../ } || { var(txn.path) -m end /. /.. }",
+        "http-request set-var(txn.path) var(txn.path),regsub(/+,/,g) if { var(txn.path) -m sub // }",
+    ]
+
+
+def strip() -> list[str]:
+    """What only the edge may say. `Connection` may name further headers to drop behind it: only upgrades pass."""
+    return [
+        "# strip what a client may not set, and say it ourselves",
+        "http-request del-header x-forwarded- -m beg",
+        "http-request del-header cloudlet- -m beg",
+        *(f"http-request del-header {name}" for name in ("forwarded", "x-real-ip", "proxy", "proxy-connection")),
+        "http-request del-header keep-alive",
+        "http-request del-header connection if { req.hdr(connection) -m found } !{ req.hdr(upgrade) -m found }",
+        "http-request set-header connection upgrade if { req.hdr(upgrade) -m found }",
+        *forwarded(""),
+    ]
+
+
+def trust() -> list[str]:
+    """An internal caller passes on what the edge told it; where it says nothing, it is the client."""
+    return [
+        "# a caller within the stack passes on what it was told",
+        "http-request del-header cloudlet- -m beg",
+        *forwarded(" unless {{ req.hdr({name}) -m found }}"),
+    ]
+
+
+def forwarded(condition: str) -> list[str]:
+    values = {
+        "x-forwarded-for": "%[src]",
+        "x-forwarded-proto": "%[ssl_fc,iif(https,http)]",
+        "x-forwarded-host": "%[req.hdr(host)]",
+        "x-forwarded-port": "%[dst_port]",
+    }
+    return [
+        f"http-request set-header {name} {value}{condition.format(name=name)}" for name, value in values.items()
+    ]
+
+
+def identify() -> list[str]:
+    return [
+        "# request id: the caller's when it is one, else ours",
+        f"http-request set-var(txn.id) req.hdr(x-request-id) if {{ req.hdr(x-request-id) -m reg {_ID} }}",
+        "http-request set-var(txn.id) uuid() unless { var(txn.id) -m found }",
+        "http-request set-header x-request-id %[var(txn.id)]",
+        "http-after-response set-header x-request-id %[var(txn.id)]",
+    ]
+
+
+def route(settings: EdgeSettings) -> list[str]:
+    """Host and exact path, host and longest prefix, then the same for routes of any host."""
+    exact, prefix = settings.file(EXACT), settings.file(PREFIX)
+    unknown = "unless { var(txn.backend) -m found }"
+    return [
+        "# route: the specific before the general",
+        "http-request set-var-fmt(txn.route) %[var(txn.host)]%[var(txn.path)]",
+        f"http-request set-var(txn.backend) var(txn.route),map_str({exact})",
+        f"http-request set-var(txn.backend) var(txn.route),map_beg({prefix}) {unknown}",
+        f"http-request set-var-fmt(txn.route) {ANY_HOST}%[var(txn.path)] {unknown}",
+        f"http-request set-var(txn.backend) var(txn.route),map_str({exact}) {unknown}",
+        f"http-request set-var(txn.backend) var(txn.route),map_beg({prefix}) {unknown}",
+        f"http-request return status 404 default-errorfiles {unknown}",
+    ]
+
+
+def fall_back(configuration: EdgeConfiguration, settings: EdgeSettings) -> list[str]:
+    if not any(backend.fallback for backend in configuration.backends):
+        return []
+    table = f"map_str({settings.file(FALLBACKS)})"
+    return [
+        "# a backend without a usable server and with a fallback is answered by that",
+        f"http-request set-var(txn.fallback) var(txn.backend),{table} if {{ var(txn.backend),nbsrv eq 0 }}",
+        "http-request set-var(txn.backend) var(txn.fallback) if { var(txn.fallback) -m found }",
+    ]
+
+
+def hold(settings: EdgeSettings) -> list[str]:
+    """While no server is there. Nothing of the request was sent yet, so any method may wait. Held requests are
+    counted by a table of this process; a predecessor's deadline goes on counting."""
+    held = "if { var(txn.wait) -m int gt 0 }"
+    return [
+        "# this process ends: its successor knows the servers and routes of now",
+        "http-request set-var(txn.handover) bool(true) if { stopping }",
+        "# hold while no server is there",
+        f"http-request set-var(txn.wait) var(txn.backend),map_str_int({settings.file(WAITS)})"
+        " if !{ stopping } { var(txn.backend),nbsrv eq 0 }",
+        f"http-request set-var(txn.wait_limit) var(txn.backend),map_str_int({settings.file(LIMITS)}) {held}",
+        f"http-request track-sc2 var(txn.backend) table {HOLD_TABLE} {held}",
+        "http-request return status 503 default-errorfiles"
+        f" {held} {{ sc_conn_cur(2,{HOLD_TABLE}),sub(txn.wait_limit) gt 0 }}",
+        f"http-request lua.hold {held}",
+    ]
+
+
+def balance() -> list[str]:
+    return [
+        "# balance",
+        f"use_backend {HANDOVER_BACKEND} if {{ var(txn.handover) -m found }}",
+        "use_backend %[var(txn.backend)]",
+    ]

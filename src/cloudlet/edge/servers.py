@@ -1,0 +1,89 @@
+"""Servers of the running HAProxy: they come, drain and go over the runtime socket, without a reload."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from cloudlet.contracts.edge import Backend, Server
+from cloudlet.edge.render_server import address, server_arguments
+from cloudlet.edge.socket import RuntimeSocket
+from cloudlet.errors import EngineFailed
+
+#: seconds between two attempts to delete a server that still has connections
+_ATTEMPT = 0.005
+#: seconds that HAProxy gets to close connections that were cut
+_CUT = 2.0
+_GONE = "No such server"
+_BUSY = "still has connections"
+
+
+class Servers:
+    """Every method raises EngineFailed with HAProxy's words when it does not obey."""
+
+    def __init__(self, socket: RuntimeSocket) -> None:
+        self._socket = socket
+
+    async def add(self, backend: Backend, server: Server) -> None:
+        """It takes requests when this returns. HAProxy believes it up before its first check, so add one only when
+        it is really ready; and it begins in maintenance and unchecked, hence the rest of the commands."""
+        path = f"{backend.name}/{server.name}"
+        commands = [f"add server {path} {address(server)} {server_arguments(backend, server)}"]
+        if backend.check is not None:
+            commands.append(f"enable health {path}")
+        await self._socket.ask(*commands, f"enable server {path}")
+
+    async def drain(self, backend: str, server: str) -> None:
+        """No new requests, except those of a sticky client; what it has goes on."""
+        await self._state(backend, server, "drain")
+
+    async def ready(self, backend: str, server: str) -> None:
+        await self._state(backend, server, "ready")
+
+    async def maintenance(self, backend: str, server: str) -> None:
+        """No request any more; what it has goes on."""
+        await self._state(backend, server, "maint")
+
+    async def fail(self, backend: str, server: str) -> None:
+        """Its process is dead: no request any more, what it had is ended, so that it is retried elsewhere."""
+        path = f"{backend}/{server}"
+        await self._socket.ask(f"set server {path} state maint", f"shutdown sessions server {path}")
+
+    async def set_weight(self, backend: str, server: str, weight: int) -> None:
+        """Effective at once, 0 to 256."""
+        await self._socket.ask(f"set server {backend}/{server} weight {weight}")
+
+    async def remove(self, backend: str, server: str, within: float) -> None:
+        """Take it out: no new requests now, and after `within` seconds those it still has are cut. Returns when the
+        server is gone; one that is not there is gone already."""
+        try:
+            await self.maintenance(backend, server)
+        except EngineFailed as error:
+            if _GONE in str(error):
+                return
+            raise
+        if not await self._deleted_until(backend, server, time.monotonic() + within):
+            await self._socket.ask(f"shutdown sessions server {backend}/{server}")
+            if not await self._deleted_until(backend, server, time.monotonic() + _CUT):
+                raise EngineFailed(f"haproxy keeps connections of {backend}/{server} {_CUT:g} s after they were cut")
+
+    async def _deleted_until(self, backend: str, server: str, deadline: float) -> bool:
+        while not await self._deleted(backend, server):
+            if time.monotonic() >= deadline:
+                return False
+            await asyncio.sleep(_ATTEMPT)
+        return True
+
+    async def _deleted(self, backend: str, server: str) -> bool:
+        try:
+            await self._socket.ask(f"del server {backend}/{server}")
+        except EngineFailed as error:
+            if _GONE in str(error):
+                return True
+            if _BUSY in str(error):
+                return False
+            raise
+        return True
+
+    async def _state(self, backend: str, server: str, state: str) -> None:
+        await self._socket.ask(f"set server {backend}/{server} state {state}")

@@ -1,0 +1,73 @@
+"""HAProxy's runtime socket. Commands go one after the other, each on a connection of its own.
+
+The socket is bound with `severity-output number`, so that a refusal is recognised by its level, not by its words.
+Why no standing connection: HAProxy ends one when the process is succeeded, and a new one costs 0.2 ms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from cloudlet.errors import EngineFailed
+
+#: syslog levels emergency to warning
+_REFUSAL = re.compile(r"^\[[0-4]\]: (.*)$", re.MULTILINE)
+_TIMEOUT = 5.0
+#: bytes of one command with its payload; HAProxy takes what fits its buffer of 16 kB
+_LONGEST = 12_000
+
+
+class RuntimeSocket:
+    """A client of the runtime socket at `path`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._turn = asyncio.Lock()
+
+    async def ask(self, *commands: str) -> str:
+        """What HAProxy answers to the commands, carried out in one go. Raises EngineFailed when it does not answer,
+        or refuses one of them (the others are carried out)."""
+        answer = await self._exchange("; ".join(commands))
+        refused = _REFUSAL.findall(answer)
+        if refused:
+            raise EngineFailed(f"haproxy refused `{'; '.join(commands)}`: {' '.join(refused)}")
+        return answer
+
+    async def replace_map(self, file: Path, entries: Mapping[str, str]) -> None:
+        """Exchange all entries of a map at once; lookups see either the old ones or the new ones."""
+        prepared = await self.ask(f"prepare map {file}")
+        version = prepared.rpartition(":")[2].strip()
+        if not version.isdigit():
+            raise EngineFailed(f"haproxy answered {prepared!r} to `prepare map {file}`, without a version")
+        for payload in _payloads(entries):
+            await self.ask(f"add map @{version} {file} <<\n{payload}\n")
+        await self.ask(f"commit map @{version} {file}")
+
+    async def _exchange(self, command: str) -> str:
+        try:
+            async with self._turn, asyncio.timeout(_TIMEOUT):
+                reader, writer = await asyncio.open_unix_connection(self.path)
+                try:
+                    writer.write(command.encode() + b"\n")
+                    return (await reader.read(-1)).decode(errors="replace")
+                finally:
+                    writer.close()
+        except (OSError, TimeoutError) as error:
+            reason = str(error) or f"no answer within {_TIMEOUT:g} s"
+            raise EngineFailed(f"haproxy does not answer at {self.path}: {reason}") from error
+
+
+def _payloads(entries: Mapping[str, str]) -> list[str]:
+    """The entries as lines, in pieces that fit one command each."""
+    pieces, size = [[""]][:0], _LONGEST
+    for key, value in entries.items():
+        line = f"{key} {value}\n"
+        if size + len(line) > _LONGEST:
+            pieces.append([])
+            size = 0
+        pieces[-1].append(line)
+        size += len(line)
+    return ["".join(piece) for piece in pieces]

@@ -1,0 +1,25 @@
+"""Resource-based: turns by weights that follow the CPU that each server has left.
+
+HAProxy has no such algorithm: it runs `roundrobin`, and the control loop sets its weights once a look by
+`policy.weights`. So the twin is weighted round robin, and `reweigh` is the very decision that the loop takes.
+What is held equal, and what isn't, is as for weighted round robin.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cloudlet.policy.balance.server import Server, Servers
+from cloudlet.policy.balance.weighted_round_robin import WeightedRoundRobin
+from cloudlet.policy.weights import Measured, by_cpu
+
+
+class ResourceBased(WeightedRoundRobin):
+    """The state is the credit, as for weighted round robin."""
+
+
+def reweigh(servers: Servers) -> tuple[Server, ...]:
+    """The servers with their next weights, by the share of CPU that each uses."""
+    seen = [Measured(s.name, int(s.weight), cpu=s.cpu) for s in servers if s.available]
+    decided = {weight.name: weight.weight for weight in by_cpu(seen)}
+    return tuple(replace(server, weight=decided.get(server.name, server.weight)) for server in servers)
