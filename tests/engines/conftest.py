@@ -46,9 +46,7 @@ def user() -> User | None:
     if os.geteuid() != 0:
         return None
     programs = [binary.path for binary in survey() if binary.path is not None]
-    closed = any(
-        not parent.stat().st_mode & stat.S_IXOTH for program in programs for parent in program.parents
-    )
+    closed = any(not parent.stat().st_mode & stat.S_IXOTH for program in programs for parent in program.parents)
     return User(_UID, _UID, reads_all=closed)
 
 

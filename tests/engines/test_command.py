@@ -32,15 +32,11 @@ async def test_a_program_that_hangs_is_ended() -> None:
 async def test_the_secret_comes_over_standard_input(user: User | None) -> None:
     """The user may open it by name as well, as initdb does."""
     with pytest.raises(EngineFailed, match="got it: hidden"):
-        await run(
-            ("/bin/sh", "-c", 'read -r x < /dev/stdin; echo "got it: $x"; exit 1'), user, secret="hidden"
-        )
+        await run(("/bin/sh", "-c", 'read -r x < /dev/stdin; echo "got it: $x"; exit 1'), user, secret="hidden")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-@pytest.mark.parametrize(
-    ("reads_all", "capabilities"), [(False, "0000000000000000"), (True, "0000000000000004")]
-)
+@pytest.mark.parametrize(("reads_all", "capabilities"), [(False, "0000000000000000"), (True, "0000000000000004")])
 async def test_nothing_of_root_is_left(reads_all: bool, capabilities: str) -> None:
     """User, groups and capabilities are the unprivileged ones, and cannot be won back."""
     script = 'grep -E "^(Uid|Gid|Groups|CapEff|CapPrm|CapAmb):" /proc/self/status; exit 1'

@@ -6,6 +6,7 @@ import os
 import socket
 import stat
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,9 +66,7 @@ async def test_admitting_again_is_harmless_and_takes_over_a_rotated_password(rig
         await rig.client.get(old, "colour")
 
 
-@pytest.mark.parametrize(
-    "login", ["orders:wrong", "strangers:wrong", "default:", f"{ADMINISTRATOR}:wrong", ""]
-)
+@pytest.mark.parametrize("login", ["orders:wrong", "strangers:wrong", "default:", f"{ADMINISTRATOR}:wrong", ""])
 async def test_turns_away_who_was_not_admitted(rig: Rig, login: str) -> None:
     """A wrong password, an unknown user, the default user and nobody at all are refused."""
     await rig.up()
@@ -164,29 +163,24 @@ async def test_works_below_a_folder_its_user_may_not_enter(rig: Rig) -> None:
     running = await rig.up()
     await rig.engine.admit("orders")
     await rig.client.put(rig.url("orders"), "colour", "blue")
-    status = dict(
-        line.split(":\t", 1) for line in Path(f"/proc/{running.pid}/status").read_text().splitlines()
-    )
+    status = dict(line.split(":\t", 1) for line in Path(f"/proc/{running.pid}/status").read_text().splitlines())
     assert int(status["CapEff"], 16) == 1 << 2
     assert status["Groups"].strip() == ""
 
 
 def listening(pid: int) -> set[tuple[str, int]]:
     """Addresses of the TCP sockets in state LISTEN that a process has, by /proc."""
-    own = {
-        name
-        for name in (os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir())
-        if name.startswith("socket:")
-    }
+    own = set()
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            own.add(os.readlink(entry))
     found = set()
     for table, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
         for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
             fields = line.split()
             if fields[3] == "0A" and f"socket:[{fields[9]}]" in own:
                 address, port = fields[1].split(":")
-                words = b"".join(
-                    bytes.fromhex(address[at : at + 8])[::-1] for at in range(0, len(address), 8)
-                )
+                words = b"".join(bytes.fromhex(address[at : at + 8])[::-1] for at in range(0, len(address), 8))
                 found.add((socket.inet_ntop(family, words), int(port, 16)))
     return found
 

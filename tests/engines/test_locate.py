@@ -32,9 +32,7 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
 
 
-def install(
-    folder: Path, engine: str, version: str, said: str | None = None, name: str | None = None
-) -> Path:
+def install(folder: Path, engine: str, version: str, said: str | None = None, name: str | None = None) -> Path:
     """A program that says it is of this version."""
     folder.mkdir(exist_ok=True)
     program = PROGRAMS[engine]
@@ -66,9 +64,7 @@ def test_a_sufficient_one_on_path_wins_over_the_wheel(
 
 
 @pytest.mark.parametrize("engine", PROGRAMS)
-def test_an_old_one_on_path_does_not_count(
-    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_old_one_on_path_does_not_count(engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The wheel is taken instead."""
     install(tmp_path / "old", engine, TOO_OLD[engine])
     monkeypatch.setenv("PATH", str(tmp_path / "old"))
@@ -111,9 +107,7 @@ def test_a_variable_that_names_something_unusable_is_a_problem(
             usable(engine)
 
 
-def test_a_redis_of_sufficient_version_counts_as_valkey(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_redis_of_sufficient_version_counts_as_valkey(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Redis from 7.2 on is taken, older ones are not, and a Valkey beside it is preferred."""
     says = "Redis server v={} sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build=0"
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -126,9 +120,7 @@ def test_a_redis_of_sufficient_version_counts_as_valkey(
     assert locate("valkey").path == valkey
 
 
-def test_postgres_without_initdb_beside_it_does_not_count(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_postgres_without_initdb_beside_it_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A lone server program cannot make a cluster."""
     postgres = install(tmp_path, "postgres", "17.2")
     postgres.with_name("initdb").unlink()
@@ -136,9 +128,7 @@ def test_postgres_without_initdb_beside_it_does_not_count(
     assert locate("postgres").source == "wheel"
 
 
-def test_a_link_on_path_leads_to_the_folder_with_initdb(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_link_on_path_leads_to_the_folder_with_initdb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Distributions link `postgres` into /usr/local/bin; its companions lie where the link points."""
     real = install(tmp_path / "lib", "postgres", "17.2")
     (tmp_path / "bin").mkdir()

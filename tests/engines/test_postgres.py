@@ -83,10 +83,7 @@ async def test_an_orphan_in_the_middle_of_a_query_does_not_prevent_the_restart(r
 
 
 async def _is_active(rig: Rig, pid: int) -> bool:
-    return (
-        await ask(rig, f"select coalesce((select state from pg_stat_activity where pid = {pid}), '')")
-        == "active"
-    )
+    return await ask(rig, f"select coalesce((select state from pg_stat_activity where pid = {pid}), '')") == "active"
 
 
 async def test_a_second_server_on_the_same_data_does_no_harm(rig: Rig) -> None:

@@ -21,9 +21,7 @@ def rig(rigs: Callable[[str], Rig]) -> Rig:
 
 async def settings(rig: Rig) -> dict[str, str]:
     own = rig.secrets.credential(ADMINISTRATOR, "shop-db")
-    client = Valkey(
-        port=rig.engine.port, username=own.user, password=own.password.reveal(), decode_responses=True
-    )
+    client = Valkey(port=rig.engine.port, username=own.user, password=own.password.reveal(), decode_responses=True)
     async with client:
         return await client.config_get("*")
 

@@ -49,9 +49,7 @@ async def test_statuses_that_are_not_expected_are_failures() -> None:
 
     async with serving(every_third) as server:
         report = await run(LoadPlan(server.url, concurrency=4, requests=300))
-        tolerant = await run(
-            LoadPlan(server.url, concurrency=4, requests=300, expect=((200, 299), (404, 404)))
-        )
+        tolerant = await run(LoadPlan(server.url, concurrency=4, requests=300, expect=((200, 299), (404, 404))))
     assert report.failures == {"status 503": 100, "status 404": 100}
     assert report.ok == 100
     assert tolerant.failures == {"status 503": 100}

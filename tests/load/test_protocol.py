@@ -21,8 +21,7 @@ ANSWERS = {
     "chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
     "no content": b"HTTP/1.1 204 No Content\r\n\r\n",
     "not modified": b"HTTP/1.1 304 Not Modified\r\nContent-Length: 100\r\n\r\n",
-    "early hints": b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
-    b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+    "early hints": b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
 }
 
 

@@ -104,14 +104,18 @@ def test_a_requested_restart_is_a_rolling_replacement():
 class AService(RuleBasedStateMachine):
     """Acts on each decision as the control plane does, while instances crash, become ready and finish requests."""
 
-    @initialize(
-        wanted=st.integers(0, 5), surge=st.integers(0, 3), unavailable=st.integers(0, 3), drain=st.floats(0, 5)
-    )
+    @initialize(wanted=st.integers(0, 5), surge=st.integers(0, 3), unavailable=st.integers(0, 3), drain=st.floats(0, 5))
     def begin(self, wanted: int, surge: int, unavailable: int, drain: float) -> None:
         self.now, self.crashed = 0.0, False
         self.instances: dict[str, InstanceView] = {}
         self.service = ServiceView(
-            "s", wanted, "r0", (), max_surge=surge or (0 if unavailable else 1), max_unavailable=unavailable, drain=drain
+            "s",
+            wanted,
+            "r0",
+            (),
+            max_surge=surge or (0 if unavailable else 1),
+            max_unavailable=unavailable,
+            drain=drain,
         )
 
     def turn(self) -> None:

@@ -52,11 +52,7 @@ def free_port() -> int:
 
 def as_nobody() -> dict[str, object]:
     """Arguments of Popen that leave root behind."""
-    return (
-        {"user": _NOBODY, "group": pwd.getpwnam(_NOBODY).pw_gid, "extra_groups": []}
-        if os.geteuid() == 0
-        else {}
-    )
+    return {"user": _NOBODY, "group": pwd.getpwnam(_NOBODY).pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
 
 
 @dataclass

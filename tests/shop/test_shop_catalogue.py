@@ -9,9 +9,7 @@ import psycopg
 from shop_harness import Shop
 
 
-async def test_products_come_from_the_database_and_then_from_the_cache(
-    shop: Shop, client: httpx.AsyncClient
-) -> None:
+async def test_products_come_from_the_database_and_then_from_the_cache(shop: Shop, client: httpx.AsyncClient) -> None:
     """The first answer is a miss, the next one a hit with the same content, even from the other instance."""
     missed = await _until(client, f"{shop.url('catalogue')}/api/products/brass-pen", "miss")
     hit = await client.get(f"{shop.url('catalogue', 1)}/api/products/brass-pen")

@@ -56,9 +56,7 @@ def _until_refused(url: str) -> None:
     wait_for(refused, "the instance closing its port")
 
 
-async def test_an_instance_starts_before_its_database(
-    folder: Path, shop: Shop, client: httpx.AsyncClient
-) -> None:
+async def test_an_instance_starts_before_its_database(folder: Path, shop: Shop, client: httpx.AsyncClient) -> None:
     """It waits for PostgreSQL instead of giving up, and is healthy once that is there."""
     environment = {
         "SHOP_DB_URL": shop.engines.database_url,

@@ -52,9 +52,7 @@ async def test_fifty_items_are_sold_fifty_times_to_two_hundred_buyers(
 ) -> None:
     """200 concurrent orders through both instances: 50 are placed, 150 hear that nothing is left."""
     body = {"product": product, "quantity": 1}
-    answers = await asyncio.gather(
-        *(_order(client, shop, customer, body, number % 2) for number in range(200))
-    )
+    answers = await asyncio.gather(*(_order(client, shop, customer, body, number % 2) for number in range(200)))
     assert Counter(answer.status_code for answer in answers) == {201: 50, 409: 150}
     assert _count(shop, product) == (0, 50)
 
@@ -64,9 +62,7 @@ async def test_a_quantity_is_taken_whole_or_not_at_all(
 ) -> None:
     """Fifty by sevens: seven orders fit, and the one left over item stays."""
     body = {"product": product, "quantity": 7}
-    answers = await asyncio.gather(
-        *(_order(client, shop, customer, body, number % 2) for number in range(20))
-    )
+    answers = await asyncio.gather(*(_order(client, shop, customer, body, number % 2) for number in range(20)))
     assert Counter(answer.status_code for answer in answers) == {201: 7, 409: 13}
     assert _count(shop, product) == (1, 49)
 
@@ -89,9 +85,7 @@ async def test_a_key_cannot_be_used_for_a_different_order(
 ) -> None:
     """The second use is refused rather than answered with an order of something else."""
     key = uuid.uuid4().hex
-    assert (
-        await _order(client, shop, customer, {"product": product, "quantity": 1}, key=key)
-    ).status_code == 201
+    assert (await _order(client, shop, customer, {"product": product, "quantity": 1}, key=key)).status_code == 201
     changed = await _order(client, shop, customer, {"product": product, "quantity": 2}, key=key)
     assert changed.status_code == 422
     assert "Idempotency-Key" in changed.json()["error"]
@@ -165,9 +159,7 @@ async def test_a_malformed_body_is_refused(
     assert answer.status_code == status
 
 
-async def test_a_malformed_key_or_id_is_refused(
-    shop: Shop, client: httpx.AsyncClient, customer: Customer
-) -> None:
+async def test_a_malformed_key_or_id_is_refused(shop: Shop, client: httpx.AsyncClient, customer: Customer) -> None:
     """Neither reaches the database."""
     body = {"product": "blue-mug", "quantity": 1}
     assert (await _order(client, shop, customer, body, key="x" * 129)).status_code == 400

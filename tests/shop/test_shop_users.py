@@ -47,9 +47,7 @@ async def _verify(client: httpx.AsyncClient, shop: Shop, token: str, which: int 
     return (await client.get(f"{shop.url('users', which)}/verify", headers=headers)).status_code
 
 
-async def test_a_token_holds_at_every_instance(
-    shop: Shop, client: httpx.AsyncClient, customer: Customer
-) -> None:
+async def test_a_token_holds_at_every_instance(shop: Shop, client: httpx.AsyncClient, customer: Customer) -> None:
     """Both share the key that the first of them made."""
     for which in (0, 1):
         answer = await client.get(f"{shop.url('users', which)}/api/users/me", headers=customer.headers)

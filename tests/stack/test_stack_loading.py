@@ -89,9 +89,7 @@ def test_the_gateway_listens_on_loopback_unless_told(folder: Path) -> None:
 @pytest.mark.parametrize("off", ["off", '"off"', "null", "~"])
 def test_a_port_can_be_off(off: str, folder: Path) -> None:
     """`off` and null listen not at all."""
-    text = (
-        f"name: x\nservices: {{web: {{command: python3}}}}\ngateway: {{listen: {{http: 0, https: {off}}}}}\n"
-    )
+    text = f"name: x\nservices: {{web: {{command: python3}}}}\ngateway: {{listen: {{http: 0, https: {off}}}}}\n"
     gateway = parse(text, folder / "cloudlet.yaml").gateway
     assert gateway is not None
     assert (gateway.listen.http, gateway.listen.https) == (0, None)
@@ -130,9 +128,7 @@ def test_a_revision_is_what_an_instance_is(line: str, changes: bool, folder: Pat
 
 def test_placeholders_are_filled_once(folder: Path) -> None:
     """A value that looks like a placeholder is not filled in again, and other braces are left alone."""
-    text = (
-        "name: x\nservices:\n  web:\n    command: [python3, '{port}-{instance}', '{\"a\": 1}', '$${HOME}']\n"
-    )
+    text = "name: x\nservices:\n  web:\n    command: [python3, '{port}-{instance}', '{\"a\": 1}', '$${HOME}']\n"
     web = parse(text, folder / "cloudlet.yaml").services["web"]
     assert web.argv(port=81, instance="{port}") == ("python3", "81-{port}", '{"a": 1}', "${HOME}")
 

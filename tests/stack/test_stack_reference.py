@@ -66,8 +66,7 @@ def test_what_is_not_built_is_not_offered() -> None:
     """Planned keys are in neither the schema nor the tables, only in their own section."""
     for pattern in planned.KEYS:
         parent = tuple(
-            0 if step == "*" and pattern[0] == "gateway" else "x" if step == "*" else step
-            for step in pattern[:-1]
+            0 if step == "*" and pattern[0] == "gateway" else "x" if step == "*" else step for step in pattern[:-1]
         )
         assert pattern[-1] not in at(parent).get("properties", {}), pattern
     tables, _, section = page().partition("## Not built yet")

@@ -118,6 +118,10 @@ def run(arguments: list[str] | None = None) -> int:
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
+    except SystemExit as leaving:
+        if isinstance(leaving.__context__, BrokenPipeError):
+            return PIPE  # click's own way out of it, whose status says nothing
+        raise
     except BrokenPipeError:
         # what is still in the buffer would fail again when the interpreter flushes it at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -16,6 +16,7 @@ from cloudlet.errors import Problem, StackError
 
 @click.command(
     "check",
+    short_help="Say everything that is wrong with the file.",
     epilog=examples("cloudlet check", "cloudlet -f shop/cloudlet.yaml check", "cloudlet check --output json"),
 )
 @output_option

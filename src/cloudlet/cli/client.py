@@ -113,7 +113,7 @@ class ControlClient:
                 f"no stack runs for {self._file}; start it with `cloudlet up`, or name its file with -f"
             ) from error
         except PermissionError as error:
-            raise Refused(f"{self._path} belongs to another user; run cloudlet as the one who started it") from error
+            raise Refused(f"{self._path} belongs to another user; run cloudlet as that user") from error
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             raise self._lost(error) from error

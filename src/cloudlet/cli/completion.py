@@ -14,7 +14,7 @@ _EXAMPLES = examples(
 )
 
 
-@click.command("completion", epilog=_EXAMPLES)
+@click.command("completion", short_help="Complete commands in your shell.", epilog=_EXAMPLES)
 @click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
 @click.pass_context
 def command(context: click.Context, shell: str) -> None:

@@ -7,7 +7,11 @@ import click
 from cloudlet.cli.session import Session, examples, pass_session
 
 
-@click.command("config", epilog=examples("cloudlet config", "cloudlet config | less"))
+@click.command(
+    "config",
+    short_help="Print the HAProxy configuration.",
+    epilog=examples("cloudlet config", "cloudlet config | less"),
+)
 @pass_session
 def command(session: Session) -> None:
     """Print the HAProxy configuration in force."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from functools import cache
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 _View = TypeVar("_View")
 
 
 def decode(view: type[_View], data: dict[str, Any]) -> _View:
-    hints = _hints(view)
+    hints = get_type_hints(view)
     return view(**{name: _value(hints[name], value) for name, value in data.items() if name in hints})
 
 
@@ -19,8 +18,3 @@ def _value(hint: Any, value: Any) -> Any:
         (item,) = get_args(hint)
         return [_value(item, each) for each in value]
     return decode(hint, value) if dataclasses.is_dataclass(hint) and isinstance(hint, type) else value
-
-
-@cache
-def _hints(view: type) -> dict[str, Any]:
-    return get_type_hints(view)

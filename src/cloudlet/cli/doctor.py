@@ -12,7 +12,11 @@ from cloudlet.cli.session import Session, examples, output_option, pass_session
 _COLUMNS = (Column("WHAT"), Column("STATE"), Column("DETAIL", flexible=True))
 
 
-@click.command("doctor", epilog=examples("cloudlet doctor", "cloudlet doctor --output json"))
+@click.command(
+    "doctor",
+    short_help="Say what this machine has and lacks.",
+    epilog=examples("cloudlet doctor", "cloudlet doctor --output json"),
+)
 @output_option
 @click.pass_context
 @pass_session
@@ -20,7 +24,7 @@ def command(session: Session, context: click.Context) -> None:
     """Say which binary each engine would use, its version, and what is missing on this machine."""
     from cloudlet.control.doctor import examine
 
-    findings = examine(session.file if session.file.exists() else None)
+    findings = examine()
     if session.output == "table":
         rows = [[f.name, "ok" if f.ok else "missing", f.detail] for f in findings]
         print_table(_COLUMNS, rows)

@@ -17,7 +17,11 @@ from cloudlet.errors import Unhealthy
 _ENDS_WITHIN = 30.0
 
 
-@click.command("down", epilog=examples("cloudlet down", "cloudlet -f shop/cloudlet.yaml down"))
+@click.command(
+    "down",
+    short_help="Stop everything, in order.",
+    epilog=examples("cloudlet down", "cloudlet -f shop/cloudlet.yaml down"),
+)
 @output_option
 @pass_session
 def command(session: Session) -> None:
@@ -50,7 +54,8 @@ def _ask(client: ControlClient, daemon: int, *, quiet: bool) -> None:
     deadline = time.monotonic() + _ENDS_WITHIN
     while _lives(daemon):
         if time.monotonic() > deadline:
-            raise Unhealthy(f"the daemon, process {daemon}, was asked to go down and still runs; see .cloudlet/logs")
+            reason = f"the daemon, process {daemon}, was asked to go down and still runs"
+            raise Unhealthy(f"{reason}; see .cloudlet/logs")
         time.sleep(0.02)
 
 

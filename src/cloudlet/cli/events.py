@@ -14,9 +14,9 @@ def print_event(event: Event) -> None:
     """`12:03:55 orders-1: serving because its check answered`"""
     from rich.text import Text
 
-    at = datetime.fromtimestamp(event.at).strftime("%H:%M:%S")  # noqa: DTZ006  (the reader's own time)
+    at = datetime.fromtimestamp(event.at).strftime("%H:%M:%S")
     style = _STYLES.get(event.level, "")
     line = Text.assemble((at, "dim"), " ", (event.subject, "bold"), ": ", (event.event, style))
     if event.because:
-        line.append(f" because {event.because}", style="dim" if not style else style)
+        line.append(f" because {event.because}", style=style or "dim")
     out().print(line, soft_wrap=True)

@@ -11,7 +11,11 @@ from cloudlet.cli.session import Session, examples, pass_session
 from cloudlet.errors import OperatorError, Refused
 
 
-@click.command("init", epilog=examples("cloudlet init", "cloudlet init --name shop", "cloudlet -f shop/cloudlet.yaml init"))
+@click.command(
+    "init",
+    short_help="Write a starter file.",
+    epilog=examples("cloudlet init", "cloudlet init --name shop", "cloudlet -f shop/cloudlet.yaml init"),
+)
 @click.option("--name", help="The stack's name; the folder's by default.")
 @pass_session
 def command(session: Session, name: str | None) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from cloudlet.cli.client import Query
 from cloudlet.cli.console import out
 from cloudlet.cli.printing import print_row
 from cloudlet.cli.session import Session, complete_service, examples, output_option, pass_session
@@ -19,6 +20,7 @@ _COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "bright_red", "bright_
 
 @click.command(
     "logs",
+    short_help="Print what instances wrote.",
     epilog=examples(
         "cloudlet logs",
         "cloudlet logs orders users -f",
@@ -28,15 +30,13 @@ _COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "bright_red", "bright_
 )
 @click.argument("names", nargs=-1, metavar="[SERVICE[/INSTANCE]]...", shell_complete=complete_service)
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
-@click.option(
-    "--tail", type=click.IntRange(0), default=100, show_default=True, metavar="N", help="Begin so many lines back."
-)
-@click.option("--instance", "instances", multiple=True, metavar="NAME", help="An instance or engine by its full name.")
+@click.option("--tail", type=click.IntRange(0), default=100, show_default=True, metavar="N", help="So many lines back.")
+@click.option("--instance", "instances", multiple=True, metavar="NAME", help="An instance or engine.")
 @output_option
 @pass_session
 def command(session: Session, names: tuple[str, ...], follow: bool, tail: int, instances: tuple[str, ...]) -> None:
     """Print what instances wrote to standard output and standard error, in the order in which they did."""
-    query = {"tail": tail, **_selection(names, instances)}
+    query: Query = {"tail": tail, **_selection(names, instances)}
     client = session.client()
     try:
         lines: Iterable[dict[str, Any]] = client.follow_logs(query) if follow else client.logs(query)

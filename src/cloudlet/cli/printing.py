@@ -72,7 +72,13 @@ def build(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) 
     table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold")
     for place in shown:
         column = columns[place]
-        table.add_column(column.title, justify="right" if column.right else "left", no_wrap=True, overflow="ellipsis")
+        table.add_column(
+            column.title,
+            justify="right" if column.right else "left",
+            no_wrap=True,
+            overflow="ellipsis",
+            min_width=None if column.flexible else _natural(columns, rows, place),
+        )
     for row in rows:
         table.add_row(*(Text(row[place], style=STYLES.get(row[place], "")) for place in shown))
     return table
@@ -92,9 +98,13 @@ def fit(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) ->
 def _width(columns: Sequence[Column], rows: Sequence[Sequence[str]], shown: Sequence[int]) -> int:
     widths = []
     for place in shown:
-        wanted = max(len(columns[place].title), *(len(row[place]) for row in rows))
+        wanted = _natural(columns, rows, place)
         widths.append(min(wanted, _LEAST) if columns[place].flexible else wanted)
     return sum(widths) + _GAP * (len(shown) - 1)
+
+
+def _natural(columns: Sequence[Column], rows: Sequence[Sequence[str]], place: int) -> int:
+    return max(len(columns[place].title), *(len(row[place]) for row in rows))
 
 
 def _plain(data: Any) -> Any:

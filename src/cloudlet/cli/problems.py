@@ -59,7 +59,9 @@ def _source(problem: Problem) -> list[str]:
 
 
 def summary(errors: int, warnings: int) -> str:
-    parts = [f"{count} {word}{'s' * (count != 1)}" for count, word in ((errors, "error"), (warnings, "warning")) if count]
+    parts = [
+        f"{count} {word}{'s' * (count != 1)}" for count, word in ((errors, "error"), (warnings, "warning")) if count
+    ]
     return " and ".join(parts)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from cloudlet.cli.printing import Column, print_data, print_table
@@ -12,19 +10,21 @@ from cloudlet.cli.session import Session, complete_service, examples, output_opt
 _COLUMNS = (Column("SERVICE"), Column("WANTED", right=True), Column("READY", right=True), Column("STATE", 1))
 
 
-class _Count(click.ParamType):
-    name = "service=count"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
-        service, equals, count = str(value).partition("=")
-        if not service or not equals or not count.isdecimal():
-            self.fail(f"'{value}' is not SERVICE=COUNT; write orders=4", param, ctx)
-        return service, int(count)
+def _count(text: str) -> tuple[str, int]:
+    service, equals, count = text.partition("=")
+    if not service or not equals or not count.isdecimal():
+        raise click.BadParameter(f"'{text}' is not SERVICE=COUNT; write orders=4")
+    return service, int(count)
 
 
 @click.command("scale", epilog=examples("cloudlet scale orders=4", "cloudlet scale orders=4 users=2"))
 @click.argument(
-    "counts", nargs=-1, required=True, type=_Count(), metavar="SERVICE=COUNT...", shell_complete=complete_service
+    "counts",
+    nargs=-1,
+    required=True,
+    type=_count,
+    metavar="SERVICE=COUNT...",
+    shell_complete=complete_service,
 )
 @output_option
 @pass_session

@@ -74,29 +74,21 @@ def complete_service(context: click.Context, _: click.Parameter, incomplete: str
     return [name for name in map(str, services) if name.startswith(incomplete)]
 
 
-class _Quantity(click.ParamType):
-    """A quantity as it is written in the file, parsed by the same code."""
+def duration(text: str) -> float:
+    """A duration as in the file, in seconds, for click's `type`."""
+    from cloudlet.stack.units import UnitError, parse_duration
 
-    def __init__(self, name: str, parse: str) -> None:
-        self.name, self._parse = name, parse
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        from cloudlet.stack import units
-
-        if isinstance(value, float):
-            return value
-        try:
-            return getattr(self, self._parse)(value, units)
-        except units.UnitError as error:
-            return self.fail(f"{error}; {error.fix}", param, ctx)
-
-    def _duration(self, value: str, units: Any) -> float:
-        return float(units.parse_duration(value))
-
-    def _rate(self, value: str, units: Any) -> float:
-        return float(units.parse_rate(f"{value}/s" if value.isdecimal() else value).per_second)
+    try:
+        return parse_duration(text)
+    except UnitError as error:
+        raise click.BadParameter(f"{error}; {error.fix}") from error
 
 
-DURATION = _Quantity("duration", "_duration")
-RATE = _Quantity("rate", "_rate")
+def rate(text: str) -> float:
+    """A rate as in the file, or a bare number, per second, for click's `type`."""
+    from cloudlet.stack.units import UnitError, parse_rate
 
+    try:
+        return parse_rate(f"{text}/s" if text.isdecimal() else text).per_second
+    except UnitError as error:
+        raise click.BadParameter(f"{error}; {error.fix}") from error

@@ -15,9 +15,7 @@ from cloudlet.cli.status_view import render
 _INTERVAL = 1.0
 
 
-@click.command(
-    "status", epilog=examples("cloudlet status", "cloudlet status --watch", "cloudlet status --output json")
-)
+@click.command("status", epilog=examples("cloudlet status", "cloudlet status --watch", "cloudlet status --output json"))
 @click.option("--all", "hidden", is_flag=True, help="cloudlet's own services too.")
 @click.option("--watch", is_flag=True, help="Look again every second, until Ctrl-C or the stack ends.")
 @output_option

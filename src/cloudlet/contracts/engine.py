@@ -1,6 +1,6 @@
 """The engines as the control plane sees them, whatever server stands behind.
 
-    construct (no side effects) → provision → start → ready → … → stop
+construct (no side effects) → provision → start → ready → … → stop
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Where a stack keeps its state: one folder, `.cloudlet/`, beside the file.
 
-    state.db        desired state, the record of instances, the journal (SQLite)
-    keeper.json     the keeper's own record of processes and sockets, for its successor
-    secrets/        generated passwords and keys, mode 700 and 600
-    data/NAME/      an engine's data
-    edge/           haproxy.cfg, maps, Lua, certificates
-    logs/NAME.log   what each process printed
-    run/            Unix sockets and FIFOs; elsewhere when the path is too long for a Unix socket (108 bytes)
+state.db        desired state, the record of instances, the journal (SQLite)
+keeper.json     the keeper's own record of processes and sockets, for its successor
+secrets/        generated passwords and keys, mode 700 and 600
+data/NAME/      an engine's data
+edge/           haproxy.cfg, maps, Lua, certificates
+logs/NAME.log   what each process printed
+run/            Unix sockets and FIFOs; elsewhere when the path is too long for a Unix socket (108 bytes)
 """
 
 from __future__ import annotations

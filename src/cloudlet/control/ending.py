@@ -8,7 +8,7 @@ from collections.abc import Collection
 from cloudlet.contracts.process import Process
 from cloudlet.control.instances import SERVICE_LABEL
 from cloudlet.control.journal import Journal
-from cloudlet.edge.edge import is_edge
+from cloudlet.edge.generation import number_of
 from cloudlet.runtime.client import KeeperClient
 
 _PAUSE = 0.02
@@ -18,7 +18,7 @@ async def end_all(keeper: KeeperClient, journal: Journal) -> int:
     """End every process of the stack and let every socket go; how many processes ran."""
     processes = await keeper.processes()
     running = {name: process for name, process in processes.items() if process.exit is None}
-    edge = {name for name in running if is_edge(name)}
+    edge = {name for name in running if number_of(name) is not None}
     instances = {name for name, process in running.items() if _is_service(process)}
     for title, names in (
         ("the edge finishes what is in flight", edge),

@@ -93,9 +93,9 @@ class Instances:
         for process in processes.values():
             await self._end_stranger(process)
         for instance in list(self.records.values()):
-            process = processes.get(instance.name)
-            if process is not None and process.exit is None:
-                self._adopt_running(instance, process)
+            found = processes.get(instance.name)
+            if found is not None and found.exit is None:
+                self._adopt_running(instance, found)
             elif instance.phase is not Phase.BACKOFF:
                 await self._ended(instance, "its process was gone when cloudlet came back")
 
@@ -293,4 +293,3 @@ class Instances:
     async def close(self) -> None:
         for name in tuple(self._probes):
             self._cancel_probe(name)
-

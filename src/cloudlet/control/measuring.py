@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from cloudlet.runtime.usage import group_usage
 
+#: seconds between two looks
+_EVERY = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -24,8 +27,15 @@ class Measurements:
         self._seconds: dict[int, float] = {}
         self._looked = 0.0
 
+    def cpu(self, name: str) -> float:
+        """The share of a core it uses, 0 when that is not known."""
+        return self.usage[name].cpu if name in self.usage else 0.0
+
     def look(self, processes: Mapping[str, int], now: float) -> None:
-        """Look at these processes, name to process id; those that have gone are forgotten."""
+        """Look at these processes, name to process id, if the last look is long ago; those that have gone are
+        forgotten."""
+        if now - self._looked < _EVERY:
+            return
         elapsed = max(now - self._looked, 1e-3)
         found = group_usage(processes.values())
         self.usage = {

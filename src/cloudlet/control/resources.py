@@ -24,25 +24,22 @@ class Resources:
 
     def require_binaries(self, stack: Stack) -> None:
         """Raises EngineMissing, before anything is changed, when an engine of the file has no binary."""
-        for kind in {item.engine for item in (*stack.databases.values(), *stack.caches.values())}:
+        for kind, _ in _wanted(stack).values():
             locate(kind).usable()
 
     def load(self, stack: Stack) -> None:
         """Construct what the file names and is not there yet; drop what it names no more."""
-        settings = {name: {} for name in stack.databases} | {
-            name: {"memory": cache.memory} for name, cache in stack.caches.items()
-        }
-        kinds = {name: item.engine for name, item in (*stack.databases.items(), *stack.caches.items())}
-        for name, kind in kinds.items():
-            if name not in self.runs or self.runs[name].settings != settings[name]:
-                self.runs[name] = self._construct(name, kind, settings[name])
-        for name in set(self.runs) - set(kinds):
+        wanted = _wanted(stack)
+        for name, (kind, settings) in wanted.items():
+            if name not in self.runs or self.runs[name].settings != settings:
+                self.runs[name] = self._construct(name, kind, settings)
+        for name in set(self.runs) - set(wanted):
             del self.runs[name]
 
     def _construct(self, name: str, kind: str, settings: dict[str, int]) -> EngineRun:
         user = self._users.of(f"{kind}-{name}")
         port = self._port(f"engine-{name}")
-        engine = build(kind, name, port, self._paths, self._secrets, user, **settings)
+        engine = build(kind, name, port, self._paths, self._secrets, user, None, **settings)
         return EngineRun(engine=engine, kind=kind, version=locate(kind).version, settings=settings)
 
     def _port(self, name: str) -> int:
@@ -63,3 +60,9 @@ class Resources:
         run = self.runs.get(used)
         return run.engine.environment(service, Address(listener.host, listener.port)) if run else None
 
+
+def _wanted(stack: Stack) -> dict[str, tuple[str, dict[str, int]]]:
+    """Kind and settings of each engine by its name in the file."""
+    databases = {name: (item.engine, dict[str, int]()) for name, item in stack.databases.items()}
+    caches = {name: (item.engine, {"memory": item.memory}) for name, item in stack.caches.items()}
+    return {**databases, **caches}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 
 from cloudlet.contracts.edge import BackendStatistics, ServerStatistics
@@ -9,10 +10,11 @@ from cloudlet.control.engines import EngineRun
 from cloudlet.control.store import Instance
 from cloudlet.control.system import System
 from cloudlet.control.views import AddressStatus, EngineStatus, InstanceStatus, ServiceStatus, StackStatus
+from cloudlet.engines.locate import locate
 from cloudlet.errors import CloudletError
 from cloudlet.policy.backoff import crash_looping
 from cloudlet.policy.lifecycle import Phase
-from cloudlet.runtime.usage import Usage
+from cloudlet.control.measuring import Usage
 from cloudlet.stack import Service
 
 
@@ -23,8 +25,9 @@ async def stack_status(system: System) -> StackStatus:
     except CloudletError:
         statistics = {}  # the edge is just being restarted; everything else is still worth telling
     usage = system.measurements.usage
+    now = time.time()
     services = [
-        _service(system, name, service, statistics.get(name), usage, system.measurements.now)
+        _service(system, name, service, statistics.get(name), usage, now)
         for name, service in system.desired.services().items()
     ]
     engines = [_edge(system, usage), *(_engine(run, usage) for run in system.engines.runs.values())]
@@ -39,13 +42,11 @@ async def stack_status(system: System) -> StackStatus:
         addresses=_addresses(system),
         services=services,
         engines=engines,
-        warnings=[*system.users.warnings(), *system.keeper.warnings],
+        warnings=[*system.users.warnings(), *_limits(system)],
     )
 
 
-def _state(
-    going_down: bool, services: Iterable[ServiceStatus], engines: Iterable[EngineStatus]
-) -> tuple[str, str]:
+def _state(going_down: bool, services: Iterable[ServiceStatus], engines: Iterable[EngineStatus]) -> tuple[str, str]:
     if going_down:
         return "stopping", "it was asked to go down"
     sick = [s for s in services if s.state in ("degraded", "crash-looping")]
@@ -157,7 +158,7 @@ def _edge(system: System, usage: Mapping[str, Usage]) -> EngineStatus:
         name="edge",
         kind="haproxy",
         resource="",
-        version=system.edge_version,
+        version=locate("haproxy").version,
         state="ready" if pid else "starting",
         because="it takes traffic" if pid else "it is being started again",
         pid=pid,
@@ -174,3 +175,7 @@ def _addresses(system: System) -> list[AddressStatus]:
             scheme = "https" if request.tls else request.mode if not request.datagram else "udp"
             addresses.append(AddressStatus(request.purpose, f"{scheme}://{held.host}:{held.port}"))
     return addresses
+
+
+def _limits(system: System) -> list[str]:
+    return [f"{name}: {text}" for name, texts in system.keeper.warnings.items() for text in texts]

@@ -1,6 +1,131 @@
-"""What the loop sets from measurements: weights of least-response-time and resource-based, ejection by passive checks.
+"""What the loop sets from measurements: weights of least-response-time and resource-based, and passive ejection.
 
 Reads HAProxy's counters and /proc, asks the pure policies, and tells the edge.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from cloudlet.contracts.edge import USUAL_WEIGHT, ServerState, ServerStatistics
+from cloudlet.control.journal import Journal
+from cloudlet.control.measuring import Measurements
+from cloudlet.control.store import Instance
+from cloudlet.control.topology import is_balanced
+from cloudlet.edge.edge import Edge
+from cloudlet.policy import ejection
+from cloudlet.policy.weights import Measured, Weight, by_cpu, by_response_time
+from cloudlet.stack import Service
+
+#: seconds between two looks
+_EVERY = 1.0
+_BY_WEIGHT: dict[str, Callable[[list[Measured]], tuple[Weight, ...]]] = {
+    "least-response-time": by_response_time,
+    "resource-based": by_cpu,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """A server's counters as last seen; they start again with every HAProxy process."""
+
+    requests: int = 0
+    connection_errors: int = 0
+    responses_5xx: int = 0
+
+    @classmethod
+    def of(cls, server: ServerStatistics) -> _Counted:
+        return cls(server.requests, server.connection_errors + server.response_errors, server.responses_5xx)
+
+    def since(self, before: _Counted) -> _Counted:
+        if self.requests < before.requests:
+            return self
+        return _Counted(
+            self.requests - before.requests,
+            max(0, self.connection_errors - before.connection_errors),
+            max(0, self.responses_5xx - before.responses_5xx),
+        )
+
+
+class Steering:
+    """Remembers what the policies need from one look to the next. `weights` is by instance name."""
+
+    def __init__(self, edge: Edge, journal: Journal, measurements: Measurements) -> None:
+        self._edge, self._journal, self._measurements = edge, journal, measurements
+        self.weights: dict[str, int] = {}
+        self._counted: dict[str, _Counted] = {}
+        self._ejections: dict[str, Mapping[str, ejection.Record]] = {}
+        self._looked = 0.0
+
+    def ejected(self, service: str) -> set[str]:
+        """The instances that passive checks have taken out."""
+        return {n for n, r in self._ejections.get(service, {}).items() if r.out_until is not None}
+
+    async def steer(self, services: Mapping[str, Service], serving: Iterable[Instance], now: float) -> None:
+        """Look, decide and set, at most once a second."""
+        if now - self._looked < _EVERY:
+            return
+        self._looked = now
+        present = {instance.name for instance in serving}
+        for backend in await self._edge.statistics():
+            service = services.get(backend.name)
+            if service is not None and is_balanced(service):
+                servers = [server for server in backend.servers if server.name in present]
+                await self._steer_service(backend.name, service, servers, now)
+        self.weights = {name: weight for name, weight in self.weights.items() if name in present}
+
+    async def _steer_service(self, name: str, service: Service, servers: list[ServerStatistics], now: float) -> None:
+        news = {s.name: _Counted.of(s).since(self._counted.get(s.name, _Counted())) for s in servers}
+        self._counted |= {server.name: _Counted.of(server) for server in servers}
+        await self._eject(name, service, servers, news, now)
+        if service.balance.algorithm in _BY_WEIGHT:
+            await self._weigh(name, service, servers, news)
+
+    async def _eject(
+        self,
+        name: str,
+        service: Service,
+        servers: list[ServerStatistics],
+        news: Mapping[str, _Counted],
+        now: float,
+    ) -> None:
+        rule = ejection.Rule(service.eject.after, service.eject.at_most, service.eject.for_)
+        traffic = [_traffic(server, news[server.name], service.eject.on) for server in servers]
+        decision = ejection.decide(traffic, self._ejections.get(name, {}), rule, now)
+        self._ejections[name] = decision.records
+        for action in decision.actions:
+            if isinstance(action, ejection.Eject):
+                self._journal.warning(action.name, "ejected", action.because)
+                await self._edge.drain_server(name, action.name)
+            else:
+                self._journal.info(action.name, "restored", action.because)
+                await self._edge.restore_server(name, action.name)
+
+    async def _weigh(
+        self, name: str, service: Service, servers: list[ServerStatistics], news: Mapping[str, _Counted]
+    ) -> None:
+        up = [server for server in servers if server.state is ServerState.UP]
+        cores = service.resources.cpu or 1.0
+        measured = [
+            Measured(
+                name=server.name,
+                weight=self.weights.get(server.name, USUAL_WEIGHT),
+                response_time=server.response_time,
+                requests=news[server.name].requests,
+                errors=news[server.name].connection_errors + news[server.name].responses_5xx,
+                samples=server.requests,
+                cpu=min(1.0, self._measurements.cpu(server.name) / cores),
+            )
+            for server in up
+        ]
+        for decision in _BY_WEIGHT[service.balance.algorithm](measured):
+            if decision.weight != self.weights.get(decision.name, USUAL_WEIGHT):
+                await self._edge.set_weight(name, decision.name, decision.weight)
+            self.weights[decision.name] = decision.weight
+
+
+def _traffic(server: ServerStatistics, news: _Counted, kinds: Iterable[str]) -> ejection.Traffic:
+    errors = (news.connection_errors if "connection" in kinds else 0) + (news.responses_5xx if "5xx" in kinds else 0)
+    up = server.state is not ServerState.DOWN
+    return ejection.Traffic(server.name, errors, max(0, news.requests - errors), up)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from cloudlet.control.instances import Instances
 from cloudlet.control.journal import Journal
 from cloudlet.control.launcher import ServiceLauncher
 from cloudlet.control.loop import Loop
+from cloudlet.control.measuring import Measurements
 from cloudlet.control.resources import Resources
 from cloudlet.control.steering import Steering
 from cloudlet.control.store import Instance, Store
@@ -35,7 +36,7 @@ from cloudlet.control.topology import edge_configuration, is_balanced
 from cloudlet.control.users import Users
 from cloudlet.control.views import PlanView
 from cloudlet.edge.edge import Edge
-from cloudlet.engines.locate import usable
+from cloudlet.engines.locate import locate
 from cloudlet.errors import CloudletError, Refused
 from cloudlet.identity.secrets import Secrets
 from cloudlet.policy.lifecycle import Phase
@@ -59,13 +60,14 @@ class System:
         self.journal = Journal(self.store)
         self.desired = Desired(file, self.store, self.journal)
         self.secrets = Secrets(paths.secrets)
-        self.users = Users(paths)
+        self.users = Users(paths, self._needs)
+        self.measurements = Measurements()
         self.held: sockets.Held = []
-        self.edge = Edge(paths, keeper, usable("haproxy"), self.users.of("edge"))
+        self.edge = Edge(paths, keeper, locate("haproxy").usable(), self.users.of("edge"))
         self.engines = Engines(self.journal, keeper, self._wake, step)
         self.resources = Resources(paths, self.store, self.secrets, self.users)
         self.forwarders = Forwarders(paths, keeper, self.users.of)
-        self.steering = Steering(self.edge, self.journal)
+        self.steering = Steering(self.edge, self.journal, self.measurements)
         self.instances = self._make_instances(step)
         self.loop = Loop(
             self.desired,
@@ -87,9 +89,7 @@ class System:
 
     def _make_instances(self, step: Step) -> Instances:
         announcer = ServiceAnnouncer(self.edge, self.forwarders, self.desired.service, self.steering.weights)
-        launcher = ServiceLauncher(
-            self.paths, self.secrets, self.desired, self._used, self.users.of, self._ports_taken
-        )
+        launcher = ServiceLauncher(self.paths, self.secrets, self.desired, self._used, self.users.of, self._ports_taken)
         return Instances(self.store, self.journal, self.keeper, launcher, announcer, self._wake, step)
 
     # what is asked of it
@@ -232,11 +232,25 @@ class System:
     async def _sessions(self, instance: Instance) -> int | None:
         if not is_balanced(self.desired.service(instance.service)):
             return 0
-        return await self.edge.sessions(instance.service, instance.name)
+        return await self.edge.sessions(instance.service, instance.name) or 0
 
     async def _measure(self, now: float) -> None:
+        self.measurements.look(self._pids(), now)
         serving = [i for i in self.instances.records.values() if i.phase is Phase.SERVING]
         await self.steering.steer(self.desired.services(), serving, now)
+
+    def _pids(self) -> dict[str, int]:
+        pids = {name: i.pid for name, i in self.instances.records.items()}
+        pids |= {run.engine.name: run.pid for run in self.engines.runs.values()}
+        pids["edge"] = self.edge.pid
+        return {name: pid for name, pid in pids.items() if pid is not None}
+
+    def _needs(self, name: str) -> list[Path]:
+        """The paths that whoever runs as this user must be able to reach."""
+        if not self.desired.knows(name):
+            return []
+        service = self.desired.service(name)
+        return [service.directory, *([service.program] if service.program else [])]
 
     async def _bring_engines(self) -> None:
         found = await self.keeper.processes()
@@ -270,8 +284,8 @@ class System:
         elif not self.engines.exited(end) and not self.forwarders.owns(end.name):
             await self.instances.exited(end)
 
-    def _task(self, work: object) -> None:
-        task = asyncio.ensure_future(work)  # type: ignore[arg-type]
+    def _task(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -91,9 +91,7 @@ def internal_socket(stack: Stack, name: str, port: int) -> SocketRequest:
     mode = "http" if service is not None and service.protocol in ("http", "http2") else "tcp"
     backend = name if service is not None else engine_backend(name)
     purpose = f"internal {name}"
-    return SocketRequest(
-        f"internal-{name}", _LOOPBACK, port, purpose, backend=backend, mode=mode, internal=True
-    )
+    return SocketRequest(f"internal-{name}", _LOOPBACK, port, purpose, backend=backend, mode=mode, internal=True)
 
 
 def engine_backend(resource: str) -> str:
@@ -144,9 +142,7 @@ def edge_configuration(
     )
 
 
-def service_backend(
-    name: str, service: Service, serving: Iterable[Instance], weights: Mapping[str, int]
-) -> Backend:
+def service_backend(name: str, service: Service, serving: Iterable[Instance], weights: Mapping[str, int]) -> Backend:
     """The balanced group of one service with the instances that serve."""
     return Backend(
         name=name,

@@ -1,12 +1,12 @@
 """Renders what is asked of the edge as HAProxy's files: pure, the same input gives the same text.
 
-    global, defaults       render_global.py     the process, timeouts, logging
-    frontends              render_frontend.py   who listens, and where their requests go
-      the rules within     render_request.py    in FILE.md's order of a request's life
-    backends               render_backend.py    balancing, checks, queues, retries
-      their servers        render_server.py     the same words in the file and over the runtime socket
-    maps                   render_routes.py     routes, waits, fallbacks
-    errors                 render_errors.py     problem details (RFC 9457)
+global, defaults       render_global.py     the process, timeouts, logging
+frontends              render_frontend.py   who listens, and where their requests go
+  the rules within     render_request.py    in FILE.md's order of a request's life
+backends               render_backend.py    balancing, checks, queues, retries
+  their servers        render_server.py     the same words in the file and over the runtime socket
+maps                   render_routes.py     routes, waits, fallbacks
+errors                 render_errors.py     problem details (RFC 9457)
 """
 
 from __future__ import annotations

@@ -42,10 +42,7 @@ def backend_section(backend: Backend, draining: Draining = ()) -> str:
         f"retries {backend.retries}",
         *(_http_lines(backend) if backend.mode == "http" else ()),
         *(_check_lines(backend.check) if backend.check is not None else ()),
-        *(
-            server_line(backend, server, draining=(backend.name, server.name) in draining)
-            for server in backend.servers
-        ),
+        *(server_line(backend, server, draining=(backend.name, server.name) in draining) for server in backend.servers),
     )
 
 

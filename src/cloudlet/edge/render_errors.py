@@ -15,7 +15,10 @@ _PROBLEMS = {
     413: ("Content Too Large", "the request is larger than the route takes"),
     429: ("Too Many Requests", "a rate limit is reached; try again later"),
     500: ("Internal Server Error", "the edge failed on this request"),
-    502: ("Bad Gateway", "the instance broke off or answered what is not HTTP; the request may have had its effect"),
+    502: (
+        "Bad Gateway",
+        "the instance broke off or answered what is not HTTP; the request may have had its effect",
+    ),
     503: ("Service Unavailable", "no instance is free or present to answer; try again"),
     504: ("Gateway Timeout", "the instance did not answer in time; the request may have had its effect"),
 }

@@ -22,11 +22,7 @@ def frontend_sections(configuration: EdgeConfiguration, settings: EdgeSettings) 
     internal = [item for item in http if item.backend is not None and item.internal]
     return [
         *([_gateway(routed, configuration, settings)] if routed else []),
-        *(
-            _public(item, configuration, settings)
-            for item in http
-            if item.backend is not None and not item.internal
-        ),
+        *(_public(item, configuration, settings) for item in http if item.backend is not None and not item.internal),
         *([_defaults_internal(configuration, settings)] if internal else []),
         *map(_internal, internal),
         *(_tcp(item, configuration) for item in configuration.listeners if item.mode == "tcp"),

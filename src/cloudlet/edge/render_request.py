@@ -66,9 +66,7 @@ def forwarded(condition: str) -> list[str]:
         "x-forwarded-host": "%[req.hdr(host)]",
         "x-forwarded-port": "%[dst_port]",
     }
-    return [
-        f"http-request set-header {name} {value}{condition.format(name=name)}" for name, value in values.items()
-    ]
+    return [f"http-request set-header {name} {value}{condition.format(name=name)}" for name, value in values.items()]
 
 
 def identify() -> list[str]:

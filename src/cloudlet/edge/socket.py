@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,15 +17,17 @@ from cloudlet.errors import EngineFailed
 #: syslog levels emergency to warning
 _REFUSAL = re.compile(r"^\[[0-4]\]: (.*)$", re.MULTILINE)
 _TIMEOUT = 5.0
+_RETRY = 0.002
 #: bytes of one command with its payload; HAProxy takes what fits its buffer of 16 kB
 _LONGEST = 12_000
 
 
 class RuntimeSocket:
-    """A client of the runtime socket at `path`."""
+    """A client of the runtime socket at `path`. While nobody listens there, because HAProxy is just being restarted,
+    it tries for `patience` seconds."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, patience: float = 1.0) -> None:
+        self.path, self._patience = path, patience
         self._turn = asyncio.Lock()
 
     async def ask(self, *commands: str) -> str:
@@ -49,7 +52,7 @@ class RuntimeSocket:
     async def _exchange(self, command: str) -> str:
         try:
             async with self._turn, asyncio.timeout(_TIMEOUT):
-                reader, writer = await asyncio.open_unix_connection(self.path)
+                reader, writer = await self._connect()
                 try:
                     writer.write(command.encode() + b"\n")
                     return (await reader.read(-1)).decode(errors="replace")
@@ -59,10 +62,21 @@ class RuntimeSocket:
             reason = str(error) or f"no answer within {_TIMEOUT:g} s"
             raise EngineFailed(f"haproxy does not answer at {self.path}: {reason}") from error
 
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        deadline = time.monotonic() + self._patience
+        while True:
+            try:
+                return await asyncio.open_unix_connection(self.path)
+            except (ConnectionRefusedError, FileNotFoundError):
+                if time.monotonic() >= deadline:
+                    raise
+            await asyncio.sleep(_RETRY)
+
 
 def _payloads(entries: Mapping[str, str]) -> list[str]:
     """The entries as lines, in pieces that fit one command each."""
-    pieces, size = [[""]][:0], _LONGEST
+    pieces: list[list[str]] = []
+    size = _LONGEST
     for key, value in entries.items():
         line = f"{key} {value}\n"
         if size + len(line) > _LONGEST:

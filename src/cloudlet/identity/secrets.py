@@ -118,6 +118,4 @@ def _check_private(name: str, path: Path, found: os.stat_result) -> None:
         mode = stat.S_IMODE(found.st_mode)
         raise Refused(f'secret "{name}" is open to other users (mode {mode:o}): run chmod 600 {path}')
     if found.st_uid not in (0, os.geteuid()):
-        raise Refused(
-            f'secret "{name}" belongs to user {found.st_uid}, who could change it: run chown on {path}'
-        )
+        raise Refused(f'secret "{name}" belongs to user {found.st_uid}, who could change it: run chown on {path}')

@@ -164,9 +164,7 @@ async def _resolve(plan: LoadPlan) -> str:
     if host == "localhost" or host.endswith(".localhost"):
         return "127.0.0.1"
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(
-            host, None, family=socket.AF_INET, type=socket.SOCK_STREAM
-        )
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, family=socket.AF_INET, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise OperatorError(f'no IPv4 address is known for "{host}" of {plan.url}: {error}') from error
     return str(found[0][4][0])

@@ -21,7 +21,12 @@ class _Metric:
 
 
 _METRICS = (
-    _Metric("cloudlet_instance_up", "gauge", "1 when the instance takes traffic.", lambda s: s.state is ServerState.UP),
+    _Metric(
+        "cloudlet_instance_up",
+        "gauge",
+        "1 when the instance takes traffic.",
+        lambda s: s.state is ServerState.UP,
+    ),
     _Metric("cloudlet_instance_requests_total", "counter", "Requests given to the instance.", lambda s: s.requests),
     _Metric("cloudlet_instance_sessions", "gauge", "Requests the instance works on now.", lambda s: s.sessions),
     _Metric("cloudlet_instance_queued", "gauge", "Requests waiting for the instance.", lambda s: s.queued),
@@ -38,7 +43,10 @@ _METRICS = (
         lambda s: s.response_errors,
     ),
     _Metric(
-        "cloudlet_instance_responses_5xx_total", "counter", "Answers with status 5xx.", lambda s: s.responses_5xx
+        "cloudlet_instance_responses_5xx_total",
+        "counter",
+        "Answers with status 5xx.",
+        lambda s: s.responses_5xx,
     ),
     _Metric("cloudlet_instance_retries_total", "counter", "Requests tried again.", lambda s: s.retries),
     _Metric(

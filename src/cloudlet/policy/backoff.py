@@ -18,8 +18,6 @@ LONGEST_DELAY = 30.0
 RAN_WELL = 60.0
 #: ends in a row that make a crash loop
 LOOP_ENDS = 5
-#: ends further apart than this belong to different rows: the longest delay, then a run that went well
-_ROW_GAP = LONGEST_DELAY + RAN_WELL
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,40 +41,41 @@ class Delay:
 def restart_delay(view: Backoff, now: float) -> Delay:
     """How long the process waits for its next start."""
     row = _row(view.deaths)
-    if not row:
-        return Delay(0.0, "it starts at once, for it never ended before")
-    ran = _ran(view)
-    if ran >= RAN_WELL:
-        return Delay(0.0, f"it starts at once, for it ran {ran:.0f} s")
-    if len(row) == 1:
+    if _ran(view) >= RAN_WELL:
+        return Delay(0.0, f"it starts at once, for it ran {_ran(view):.0f} s")
+    if len(row) <= 1:
         return Delay(0.0, "it starts at once, for this is its first end in a row")
-    # the exponent is bounded: a row as long as a day of ends must not overflow a float
-    delay = min(LONGEST_DELAY, SECOND_DELAY * 2.0 ** min(len(row) - 2, 30))
+    delay = _delay(len(row))
     waited = max(0.0, now - row[-1])
-    return Delay(max(0.0, delay - waited), f"it starts {delay:g} s after its end, its {len(row)}th in a row")
+    return Delay(max(0.0, delay - waited), f"it starts {delay:g} s after its end, number {len(row)} in a row")
 
 
 def crash_looping(deaths: tuple[float, ...], now: float) -> str:
-    """Why this is a crash loop, or nothing. It ends when the process outlives delay and good run since its
-    last end."""
+    """Why this is a crash loop, or nothing. It ends when the process has run well since its last end."""
     row = _row(deaths)
-    if len(row) < LOOP_ENDS or now - row[-1] >= _ROW_GAP:
+    if len(row) < LOOP_ENDS or now - row[-1] >= _delay(len(row)) + RAN_WELL:
         return ""
-    return (
-        f"it ended {len(row)} times within {row[-1] - row[0]:.0f} s, never running {_ROW_GAP:.0f} s between"
-    )
+    return f"it ended {len(row)} times within {row[-1] - row[0]:.0f} s and never ran for {RAN_WELL:.0f} s"
 
 
 def _row(deaths: tuple[float, ...]) -> tuple[float, ...]:
-    """The latest ends that follow each other closely."""
+    """The latest ends without a good run between them: the time between two is a delay and then a run."""
     first = 0
     for index, (before, after) in enumerate(pairwise(deaths), start=1):
-        if after - before >= _ROW_GAP:
+        if after - before - _delay(index - first) >= RAN_WELL:
             first = index
     return deaths[first:]
 
 
+def _delay(ends: int) -> float:
+    """Seconds from the last of so many ends in a row to the restart."""
+    # the exponent is bounded, for a row may grow without end and a float may not
+    return 0.0 if ends <= 1 else min(LONGEST_DELAY, SECOND_DELAY * 2.0 ** min(ends - 2, 30))
+
+
 def _ran(view: Backoff) -> float:
     """Seconds of the last run; 0 when there was none since the end before."""
+    if not view.deaths:
+        return 0.0
     before = view.deaths[-2] if len(view.deaths) > 1 else 0.0
     return max(0.0, view.deaths[-1] - view.started) if view.started > before else 0.0

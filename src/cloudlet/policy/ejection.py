@@ -104,9 +104,7 @@ def _expired(records: Mapping[str, Record], now: float) -> Iterable[Restore]:
             yield Restore(name, f"its ejection of {record.lasted:g} s is over")
 
 
-def _too_many(
-    records: Mapping[str, Record], servers: tuple[Traffic, ...], rule: Rule, now: float
-) -> Iterable[Restore]:
+def _too_many(records: Mapping[str, Record], servers: tuple[Traffic, ...], rule: Rule, now: float) -> Iterable[Restore]:
     """Those to bring back early: too large a share is out now, or nobody who is up is in."""
     up = {server.name for server in servers if server.up}
     out = sorted(
@@ -124,9 +122,7 @@ def _too_many(
         yield Restore(name, "no other server is up")
 
 
-def _failing(
-    servers: tuple[Traffic, ...], records: Mapping[str, Record], rule: Rule, now: float
-) -> Iterable[Eject]:
+def _failing(servers: tuple[Traffic, ...], records: Mapping[str, Record], rule: Rule, now: float) -> Iterable[Eject]:
     """The worst first, as long as the cap and the one that must stay allow."""
     inside = [server for server in servers if records[server.name].out_until is None]
     failing = [server for server in inside if _in_a_row(server, records[server.name]) >= rule.after]

@@ -10,7 +10,7 @@ keeps this from the known failures ("leasttime" that starves one of two equal se
 - no oscillation: a weight goes a quarter of its way in a look, at most a quarter up or a fifth down, less
   with few requests as evidence. A busy server's response time rises with its load: with steps this small the
   loop settles up to a utilisation of some 85 %, and beyond swings by no more than one step;
-- failing fast is not being fast: a server with errors never counts as faster than the mean.
+- failing fast is not being fast: a server with more than a few errors never counts as faster than the others.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ _PACE = 0.25
 _DRIFT = 0.05
 #: requests since the last look from which on the evidence is full
 _ENOUGH = 10
+#: one error in so many requests counts as failing
+_FAILING = 20
 #: the greatest factor between two weights in sequence
 _STEP = 1.25
 #: CPU that a server always counts as having left, so that two busy ones differ by no more than measured
@@ -66,15 +68,12 @@ class Weight:
 
 def by_response_time(servers: Sequence[Measured]) -> tuple[Weight, ...]:
     """Weights of the servers that take part, faster ones more."""
-    costs = [log(server.response_time) if server.response_time > 0 else None for server in servers]
-    goals = _goals(
-        [_known(cost, server) for cost, server in zip(costs, servers, strict=True)], servers, _noise
-    )
-    paces = [_PACE * min(1.0, server.requests / _ENOUGH) or _DRIFT for server in servers]
-    mean = _mean_time(servers)
+    costs = [_time_cost(server) for server in servers]
+    goals = _goals(costs, servers, _noise)
+    mean = exp(_mean(costs, servers))
     return tuple(
-        Weight(server.name, _stepped(server.weight, goal, pace), _why_time(server, mean, goal))
-        for server, goal, pace in zip(servers, goals, paces, strict=True)
+        Weight(server.name, _stepped(server.weight, goal, _pace(server)), _why_time(server, mean, goal))
+        for server, goal in zip(servers, goals, strict=True)
     )
 
 
@@ -93,9 +92,13 @@ def by_cpu(servers: Sequence[Measured]) -> tuple[Weight, ...]:
     )
 
 
-def _known(cost: float | None, server: Measured) -> float | None:
-    """A server that had no request has no news: its old response time says nothing of now."""
-    return cost if server.requests > 0 else None
+def _time_cost(server: Measured) -> float | None:
+    """None for a server that had no request: its old response time says nothing of now."""
+    return log(server.response_time) if server.requests > 0 and server.response_time > 0 else None
+
+
+def _pace(server: Measured) -> float:
+    return _PACE * min(1.0, server.requests / _ENOUGH) or _DRIFT
 
 
 def _goals(
@@ -103,14 +106,25 @@ def _goals(
 ) -> list[float]:
     """Where the weights are to go: inverse to the cost, their mean the usual weight, each within its
     limits."""
-    known = [cost for cost in costs if cost is not None]
-    mean = sum(known) / len(known) if known else 0.0
+    mean = _mean(costs, servers)
     shares = []
     for cost, server in zip(costs, servers, strict=True):
         above = 0.0 if cost is None else _beyond(cost - mean, noise(server))
-        shares.append(exp(-max(0.0, above) if server.errors else -above))
+        shares.append(exp(-max(0.0, above) if _failing(server) else -above))
     scale = USUAL_WEIGHT * len(shares) / sum(shares) if shares else 0.0
     return [min(GREATEST_WEIGHT, max(LEAST_WEIGHT, scale * share)) for share in shares]
+
+
+def _mean(costs: Sequence[float | None], servers: Sequence[Measured]) -> float:
+    """Of those that serve well, for what fails fast says nothing of how fast one can be; of all when none
+    does."""
+    known = [(cost, server) for cost, server in zip(costs, servers, strict=True) if cost is not None]
+    well = [cost for cost, server in known if not _failing(server)] or [cost for cost, _ in known]
+    return sum(well) / len(well) if well else 0.0
+
+
+def _failing(server: Measured) -> bool:
+    return server.errors * _FAILING > server.requests
 
 
 def _noise(server: Measured) -> float:
@@ -137,15 +151,10 @@ def _stepped(weight: int, goal: float, pace: float) -> int:
     return min(GREATEST_WEIGHT, max(LEAST_WEIGHT, following))
 
 
-def _mean_time(servers: Sequence[Measured]) -> float:
-    known = [log(s.response_time) for s in servers if s.response_time > 0 and s.requests > 0]
-    return exp(sum(known) / len(known)) if known else 0.0
-
-
 def _why_time(server: Measured, mean: float, goal: float) -> str:
     if server.requests == 0 or server.response_time <= 0:
         return "it had no request to measure, so it drifts to the usual weight"
     times = f"it answers in {server.response_time * 1000:.1f} ms, the mean is {mean * 1000:.1f} ms"
-    if server.errors and server.response_time < mean:
+    if _failing(server) and server.response_time < mean:
         return f"{times}, but {server.errors} errors do not count as fast"
     return times if round(goal) != USUAL_WEIGHT else f"{times}: nearly equal"

@@ -36,16 +36,13 @@ Weight = Annotated[int, Field(ge=1, le=256)]
 class BalanceBy(Model):
     """An algorithm and its options."""
 
-    algorithm: AlgorithmName = Field(
-        default="least-connections", description="How the next instance is chosen."
-    )
+    algorithm: AlgorithmName = Field(default="least-connections", description="How the next instance is chosen.")
     key: HashKey | None = Field(
         default=None, description="For `consistent-hash`: header:NAME, cookie:NAME, query:NAME or path."
     )
     bounded: Ratio | None = Field(
         default=None,
-        description="For hashing: the share of the mean load above which an instance passes requests on, "
-        "e.g. 125%.",
+        description="For hashing: the share of the mean load above which an instance passes requests on, e.g. 125%.",
     )
     weights: tuple[Weight, ...] = Field(
         default=(),

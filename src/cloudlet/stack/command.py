@@ -46,9 +46,7 @@ def _checked(words: tuple[str, ...]) -> tuple[str, ...]:
                 known = [f"{{{placeholder}}}" for placeholder in PLACEHOLDERS]
                 raise Fault(f'"{{{name}}}" is no placeholder', suggestion(f"{{{name}}}", known, "there are"))
     if set(_PLACEHOLDER.findall(words[0])) - {"directory"}:
-        raise Fault(
-            f'the program "{words[0]}" depends on the instance', "name one program; vary its arguments"
-        )
+        raise Fault(f'the program "{words[0]}" depends on the instance', "name one program; vary its arguments")
     return words
 
 

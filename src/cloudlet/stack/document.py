@@ -63,9 +63,7 @@ class _Reader:
         first = next(self._events)
         if isinstance(first, ev.StreamEndEvent):
             message = "the file is empty"
-            self.problems.append(
-                problem(self._file, None, message, "`cloudlet init` writes one to start from")
-            )
+            self.problems.append(problem(self._file, None, message, "`cloudlet init` writes one to start from"))
             return None
         root = self._node(next(self._events), 1)
         next(self._events)

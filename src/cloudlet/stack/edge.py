@@ -23,9 +23,7 @@ class CertificateFiles(Model):
     key: FilePath | None = Field(default=None, description="The key, where it is not in the same file.")
 
 
-Certificate = Annotated[
-    CertificateFiles, Shorthand(_combined, {"type": "string", "title": "path of chain and key"})
-]
+Certificate = Annotated[CertificateFiles, Shorthand(_combined, {"type": "string", "title": "path of chain and key"})]
 
 
 def _folders_opened(value: tuple[CertificateFiles, ...]) -> tuple[CertificateFiles, ...]:
@@ -35,9 +33,7 @@ def _folders_opened(value: tuple[CertificateFiles, ...]) -> tuple[CertificateFil
         if pair.key is None and is_folder(pair.certificate):
             files = sorted(pair.certificate.glob("*.pem"))
             if not files:
-                raise Fault(
-                    f'the folder "{pair.certificate}" holds no *.pem', "put chain and key in one file there"
-                )
+                raise Fault(f'the folder "{pair.certificate}" holds no *.pem', "put chain and key in one file there")
             opened += [CertificateFiles(certificate=file) for file in files]
         else:
             opened.append(pair)
@@ -56,14 +52,10 @@ class Log(Model):
 class Listener(Model):
     """A port whose traffic all goes to one service. One of `tcp` and `udp`."""
 
-    tcp: Port | None = Field(
-        default=None, description="The port for a service with `protocol: tcp`; 0 for any free."
-    )
+    tcp: Port | None = Field(default=None, description="The port for a service with `protocol: tcp`; 0 for any free.")
     udp: Port | None = Field(default=None, description="The same for `protocol: udp`.")
     to: Name = Field(description="The service.")
-    address: Address = Field(
-        default="127.0.0.1", description="The address to listen on; 0.0.0.0 for every network."
-    )
+    address: Address = Field(default="127.0.0.1", description="The address to listen on; 0.0.0.0 for every network.")
 
 
 class Edge(Model):

@@ -37,9 +37,7 @@ LONGEST_DURATION = 24 * 86400.0
 #: leaves room for what is added to a name within the 63 bytes of a label, a role or a database
 LONGEST_NAME = 40
 NAME_PATTERN = rf"^[a-z](?:[a-z0-9-]{{0,{LONGEST_NAME - 2}}}[a-z0-9])?$"
-HOST_PATTERN = (
-    r"^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$"
-)
+HOST_PATTERN = r"^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$"
 #: the characters of a path by RFC 3986, without what a pattern or a configuration could take for its own
 PATH_PATTERN = r"^/(?:[A-Za-z0-9._~!&()+,;=:@/-]|%[0-9A-Fa-f]{2})*$"
 QUERY_PATTERN = PATH_PATTERN.replace("@/-]", "@/?-]")
@@ -63,9 +61,7 @@ class Shorthand:
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_before_validator_function(self.expand, handler(source))
 
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {"anyOf": [dict(self.schema), handler(schema)]}
 
 

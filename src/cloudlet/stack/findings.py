@@ -54,8 +54,7 @@ def suggestion(word: str, known: Iterable[str], what: str) -> str:
 def place(findings: Iterable[Finding], tree: Node, file: str) -> list[Problem]:
     """The findings with their places, in the order of the file, each once."""
     problems = [
-        problem(file, locate(tree, finding.path, key=finding.key), finding.message, finding.fix)
-        for finding in findings
+        problem(file, locate(tree, finding.path, key=finding.key), finding.message, finding.fix) for finding in findings
     ]
     return in_file_order(problems)
 

@@ -37,9 +37,7 @@ class Listen(Model):
 
     http: OptionalPort = Field(default=8080, description="The port for HTTP.")
     https: OptionalPort = Field(default=8443, description="The port for HTTPS.")
-    address: Address = Field(
-        default="127.0.0.1", description="The address to listen on; 0.0.0.0 for every network."
-    )
+    address: Address = Field(default="127.0.0.1", description="The address to listen on; 0.0.0.0 for every network.")
 
 
 class Route(Model):
@@ -58,6 +56,4 @@ class Gateway(Model):
     """The front door."""
 
     listen: Listen = Field(default=Listen(), description="Ports and address.")
-    routes: tuple[Route, ...] = Field(
-        default=(), description="Which service answers what; all else gets 404."
-    )
+    routes: tuple[Route, ...] = Field(default=(), description="Which service answers what; all else gets 404.")

@@ -46,16 +46,12 @@ def _listed(value: Any) -> Any:
 
 
 def _schema(items: dict[str, Any]) -> WithJsonSchema:
-    return WithJsonSchema(
-        {"anyOf": [items, {"type": "array", "items": items, "minItems": 1}], "title": "statuses"}
-    )
+    return WithJsonSchema({"anyOf": [items, {"type": "array", "items": items, "minItems": 1}], "title": "statuses"})
 
 
 Statuses = Annotated[
     tuple[
-        Annotated[
-            StatusRange, BeforeValidator(_status_range), PlainSerializer(_shown, str, when_used="json")
-        ],
+        Annotated[StatusRange, BeforeValidator(_status_range), PlainSerializer(_shown, str, when_used="json")],
         ...,
     ],
     BeforeValidator(_listed),
@@ -92,15 +88,11 @@ class Eject(Model):
     """The passive check: an instance that fails live traffic is out for a while, twice as long each time."""
 
     after: ErrorCount = Field(default=5, description="Errors in a row that eject an instance.")
-    at_most: Share = Field(
-        default=0.5, description="The share of instances that may be out at once; 0% ejects none."
-    )
+    at_most: Share = Field(default=0.5, description="The share of instances that may be out at once; 0% ejects none.")
     on: tuple[Literal["connection", "5xx"], ...] = Field(
         default=("connection",), min_length=1, description="What counts as an error."
     )
-    for_: PositiveDuration = Field(
-        default=10.0, alias="for", description="How long the first ejection lasts."
-    )
+    for_: PositiveDuration = Field(default=10.0, alias="for", description="How long the first ejection lasts.")
 
 
 class Wait(Model):

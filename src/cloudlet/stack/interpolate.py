@@ -38,15 +38,12 @@ def _mapping(
     node: nodes.Mapping, path: nodes.Path, environment: Mapping[str, str], findings: list[Finding]
 ) -> nodes.Mapping:
     entries = {
-        key: (mark, _node(value, (*path, key), environment, findings))
-        for key, (mark, value) in node.entries.items()
+        key: (mark, _node(value, (*path, key), environment, findings)) for key, (mark, value) in node.entries.items()
     }
     return nodes.Mapping(node.mark, entries)
 
 
-def _node(
-    node: nodes.Node, path: nodes.Path, environment: Mapping[str, str], findings: list[Finding]
-) -> nodes.Node:
+def _node(node: nodes.Node, path: nodes.Path, environment: Mapping[str, str], findings: list[Finding]) -> nodes.Node:
     if isinstance(node, nodes.Mapping):
         return _mapping(node, path, environment, findings)
     if isinstance(node, nodes.Sequence):
@@ -83,9 +80,7 @@ def _scalar(
     return nodes.Scalar(node.mark, text, node.written)
 
 
-def _unusable(
-    found: re.Match[str], path: nodes.Path, environment: Mapping[str, str]
-) -> tuple[str, str] | None:
+def _unusable(found: re.Match[str], path: nodes.Path, environment: Mapping[str, str]) -> tuple[str, str] | None:
     """Reason and fix when this reference cannot be used here."""
     whole, inner = found[0], found[1]
     source, colon, name = inner.partition(":")

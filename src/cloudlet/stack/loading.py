@@ -49,9 +49,7 @@ def load(path: Path) -> Stack:
         raise _unreadable(path, message, "save the file as UTF-8") from error
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise _unreadable(
-            path, f"it cannot be read: {reason}", "check the file and its permissions"
-        ) from error
+        raise _unreadable(path, f"it cannot be read: {reason}", "check the file and its permissions") from error
     return parse(text, path)
 
 

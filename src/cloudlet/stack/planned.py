@@ -54,9 +54,7 @@ KEYS: Mapping[tuple[str, ...], str] = {
 }
 #: key → values that are promised
 VALUES: Mapping[tuple[str, ...], frozenset[str]] = {
-    ("services", "*", "deployment", "strategy"): frozenset(
-        {"blue-green", "canary", "shadow", "recreate", "big-bang"}
-    ),
+    ("services", "*", "deployment", "strategy"): frozenset({"blue-green", "canary", "shadow", "recreate", "big-bang"}),
 }
 #: what a route's path and target will also take
 PARAMETERS = "paths with {parameters}"
@@ -105,9 +103,7 @@ def _take(parent: dict[str, object], key: str, path: Path, message: str) -> Find
     return Finding(path, message, f"remove `{key}`; what is built is in docs/reference/file.md", key=True)
 
 
-def _matches(
-    data: object, pattern: tuple[str, ...], path: Path = ()
-) -> Iterator[tuple[dict[str, object], str, Path]]:
+def _matches(data: object, pattern: tuple[str, ...], path: Path = ()) -> Iterator[tuple[dict[str, object], str, Path]]:
     """Every place that the pattern fits: the mapping, its key, the path of the value."""
     step, rest = pattern[0], pattern[1:]
     if isinstance(data, dict):

@@ -79,9 +79,7 @@ class Resources(Model):
     cpu: float | None = Field(
         default=None, gt=0, le=4096, allow_inf_nan=False, description="Cores, e.g. 0.5; without it no limit."
     )
-    memory: Size | None = Field(
-        default=None, description="More than this ends the instance; without it no limit."
-    )
+    memory: Size | None = Field(default=None, description="More than this ends the instance; without it no limit.")
 
 
 class Stop(Model):
@@ -96,9 +94,7 @@ class Deployment(Model):
     """How a changed service replaces the running one."""
 
     strategy: Literal["rolling"] = Field(default="rolling", description="Instance by instance.")
-    max_surge: int = Field(
-        default=1, ge=0, le=1000, description="Instances above the wanted number meanwhile."
-    )
+    max_surge: int = Field(default=1, ge=0, le=1000, description="Instances above the wanted number meanwhile.")
     max_unavailable: int = Field(default=0, ge=0, le=1000, description="Instances below it meanwhile.")
 
 
@@ -127,9 +123,7 @@ class Service(Model):
         description="What it speaks; `http2` is HTTP/2 in clear (gRPC), `none` listens to nothing.",
     )
     version: Text = Field(default="", description="Shown in the history; a change is a new revision.")
-    instances: Instances = Field(
-        default=InstanceRange(), description="How many run: a number, or min and max."
-    )
+    instances: Instances = Field(default=InstanceRange(), description="How many run: a number, or min and max.")
     concurrency: int = Field(
         default=100,
         ge=1,
@@ -138,17 +132,11 @@ class Service(Model):
     )
     wait: Wait = Field(default=Wait(), description="Waiting at the edge.")
     health: Health = Field(default=Health(), description="The active check.")
-    balance: Balance = Field(
-        default=BalanceBy(), description="How requests are spread: a name, or with options."
-    )
+    balance: Balance = Field(default=BalanceBy(), description="How requests are spread: a name, or with options.")
     sticky: Sticky | None = Field(default=None, description="Keeps a client on its instance.")
-    slow_start: Duration = Field(
-        default=0.0, description="How long a new instance's share grows to the full one."
-    )
+    slow_start: Duration = Field(default=0.0, description="How long a new instance's share grows to the full one.")
     eject: Eject = Field(default=Eject(), description="The passive check.")
-    backup: Name | None = Field(
-        default=None, description="The service that answers when no instance here is up."
-    )
+    backup: Name | None = Field(default=None, description="The service that answers when no instance here is up.")
     resources: Resources = Field(default=Resources(), description="Limits of each instance.")
     stop: Stop = Field(default=Stop(), description="How an instance ends.")
     uses: tuple[Name, ...] = Field(

@@ -157,9 +157,7 @@ def _bad_unit(
 ) -> tuple[str, str]:
     """Message and fix for a unit that is missing, unknown, in another case or set apart by a space."""
     close = {known.lower(): known for known in units}.get(unit.strip().lower(), usual)
-    reason = (
-        "has no unit" if not unit else f'has the unit "{unit}"' if unit == unit.strip() else "has a space"
-    )
+    reason = "has no unit" if not unit else f'has the unit "{unit}"' if unit == unit.strip() else "has a space"
     return f'the {kind} "{text}" {reason}', f"write {number}{close} (units: {', '.join(units)})"
 
 

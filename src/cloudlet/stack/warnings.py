@@ -30,9 +30,7 @@ def _health(stack: Stack) -> Iterator[Finding]:
     for name, service in stack.services.items():
         if service.protocol in _HTTP and service.health.path is None:
             path: Path = ("services", name)
-            message = (
-                f"{dotted(path)} has no health path: an instance counts as healthy once its port is open"
-            )
+            message = f"{dotted(path)} has no health path: an instance counts as healthy once its port is open"
             yield Finding(path, message, "add `health: {path: /health}`", key=True)
 
 
@@ -47,9 +45,7 @@ def _instances(stack: Stack) -> Iterator[Finding]:
             message = f"{dotted(path)}: a single instance, so nothing answers while it is started again"
             yield Finding(path, message, "set `instances: 2`")
         if low == 0:
-            yield Finding(
-                path, f"{dotted(path)}: no instance is started", f"`cloudlet scale {name}=1` starts one"
-            )
+            yield Finding(path, f"{dotted(path)}: no instance is started", f"`cloudlet scale {name}=1` starts one")
 
 
 def _unreached(stack: Stack) -> Iterator[Finding]:
@@ -72,9 +68,7 @@ def _unused(stack: Stack) -> Iterator[Finding]:
         for name in names:
             if name not in used:
                 path: Path = (section, name)
-                yield Finding(
-                    path, f"{dotted(path)} is used by no service", f"add `uses: [{name}]`", key=True
-                )
+                yield Finding(path, f"{dotted(path)} is used by no service", f"add `uses: [{name}]`", key=True)
 
 
 def _routes(stack: Stack) -> Iterator[Finding]:
@@ -113,9 +107,7 @@ def _plain_secrets(stack: Stack) -> Iterator[Finding]:
             written = isinstance(node, Scalar) and node.written == value
             if value and written and _SECRET_NAME.search(variable) and not secret_names(value):
                 message = f"{dotted(path)} seems to be a secret, and the file shows it"
-                yield Finding(
-                    path, message, f"write ${{secret:{variable.lower()}}} or ${{env:{variable}}}", key=True
-                )
+                yield Finding(path, message, f"write ${{secret:{variable.lower()}}} or ${{env:{variable}}}", key=True)
 
 
 _WARNINGS: tuple[Warn, ...] = (

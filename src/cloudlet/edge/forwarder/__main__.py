@@ -6,12 +6,16 @@ says so.
 
 from __future__ import annotations
 
+from signal import SIG_IGN, SIGHUP, SIGINT, SIGTERM, signal
+
+if __name__ == "__main__":
+    signal(SIGHUP, SIG_IGN)  # before the slow imports: until its handler is set, SIGHUP would kill
+
 import argparse
 import asyncio
 import resource
 import sys
 from pathlib import Path
-from signal import SIGHUP, SIGINT, SIGTERM
 
 import uvloop
 

@@ -104,14 +104,16 @@ class Flows:
         flow.socket.close()
 
     def _take_replies(self, flow: Flow) -> None:
-        statistics = self._statistics
+        flow.last = self._loop.time()
+        if self._flows.get(flow.client.address) is flow:
+            self._flows.move_to_end(flow.client.address)
         for _ in range(_BATCH):
             try:
                 data = flow.socket.recv(LONGEST)
             except BlockingIOError:
                 return
             except OSError:  # the target's port is closed: an ICMP error reported here
-                statistics.refused += 1
+                self._statistics.refused += 1
                 return
             self._pass_back(data, flow)
 

@@ -66,9 +66,7 @@ class Forwarder:
                     return
                 flow = self._flows.open(client, target, now)
             flow.socket.send(data)
-        except (
-            ConnectionRefusedError
-        ):  # reported for the datagram before; this one was not sent, so once more
+        except ConnectionRefusedError:  # reported for the datagram before; this one was not sent, so once more
             self.statistics.refused += 1
             self._send_again(data, client, now)
         except OSError:

@@ -20,9 +20,7 @@ class LeastConnections:
     def begin(self) -> Mapping[int, int]:
         return {}
 
-    def choose(
-        self, servers: Servers, request: Request, state: Mapping[int, int]
-    ) -> tuple[Choice, Mapping[int, int]]:
+    def choose(self, servers: Servers, request: Request, state: Mapping[int, int]) -> tuple[Choice, Mapping[int, int]]:
         chosen = None
         fewest = longest_ago = 0
         for server in servers:

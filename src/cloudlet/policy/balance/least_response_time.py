@@ -22,10 +22,6 @@ class LeastResponseTime(WeightedRoundRobin):
 def reweigh(servers: Servers, requests: Mapping[str, int]) -> tuple[Server, ...]:
     """The servers with their next weights, by their response times and the requests each had since the last
     look."""
-    seen = [
-        Measured(s.name, int(s.weight), s.response_time, requests.get(s.name, 0))
-        for s in servers
-        if s.available
-    ]
+    seen = [Measured(s.name, int(s.weight), s.response_time, requests.get(s.name, 0)) for s in servers if s.available]
     decided = {weight.name: weight.weight for weight in by_response_time(seen)}
     return tuple(replace(server, weight=decided.get(server.name, server.weight)) for server in servers)

@@ -21,9 +21,7 @@ class WeightedLeastConnections:
     def begin(self) -> Mapping[int, int]:
         return {}
 
-    def choose(
-        self, servers: Servers, request: Request, state: Mapping[int, int]
-    ) -> tuple[Choice, Mapping[int, int]]:
+    def choose(self, servers: Servers, request: Request, state: Mapping[int, int]) -> tuple[Choice, Mapping[int, int]]:
         chosen = None
         least = 0.0
         longest_ago = 0

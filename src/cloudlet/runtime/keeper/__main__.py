@@ -60,6 +60,8 @@ def _keep(root: Path, run: Path, report: int) -> int:
     except BlockingIOError:
         os.write(report, _READY)
         return 0
+    os.ftruncate(lock, 0)
+    os.write(lock, f"{os.getpid()}\n".encode())
     files = _prepare_process()
     keeper = Keeper(root, run, files)
 

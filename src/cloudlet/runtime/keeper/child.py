@@ -55,9 +55,7 @@ def become(launch: Launch, report: int) -> NoReturn:
         problem = str(error)
     finally:
         with contextlib.suppress(OSError):
-            os.write(
-                report, json.dumps({"problem": problem or "an error of cloudlet's own"}).encode() + b"\n"
-            )
+            os.write(report, json.dumps({"problem": problem or "an error of cloudlet's own"}).encode() + b"\n")
         os._exit(127)
 
 
@@ -140,9 +138,7 @@ def _change_user(launch: Launch, warnings: list[str]) -> None:
     if os.geteuid() != 0:
         raise OSError(errno.EPERM, f"only root can run it as user {user.uid}")
     if not kernel.drop_to(user.uid, user.gid, reads_all=user.reads_all):
-        warnings.append(
-            f"user {user.uid} reads only what modes allow: this machine does not grant CAP_DAC_READ_SEARCH"
-        )
+        warnings.append(f"user {user.uid} reads only what modes allow: this machine does not grant CAP_DAC_READ_SEARCH")
 
 
 def _enter(launch: Launch) -> str:
@@ -160,11 +156,7 @@ def _execute(launch: Launch) -> str:
     except FileNotFoundError:
         if "/" in program:
             there = Path(program).exists()
-            return (
-                f"{program} names an interpreter that is not there"
-                if there
-                else f"there is no program {program}"
-            )
+            return f"{program} names an interpreter that is not there" if there else f"there is no program {program}"
         path = launch.environment.get("PATH", "which is not set")
         return f"there is no program {program} on its PATH ({path})"
     except OSError as error:

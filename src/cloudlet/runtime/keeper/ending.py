@@ -103,9 +103,7 @@ class Endings:
         self._loop.unwatch(life.output.descriptor)
         groups = life.record.groups
         if cgroup.memory_kills(groups):
-            life.output.note(
-                f"killed: it used more memory than its limit of {life.record.spec.limits.memory} bytes"
-            )
+            life.output.note(f"killed: it used more memory than its limit of {life.record.spec.limits.memory} bytes")
         life.output.finish()
         cgroup.remove(groups)
         life.record.groups = []

@@ -14,13 +14,12 @@ from cloudlet.runtime.keeper.adoption import adopt
 from cloudlet.runtime.keeper.errors import Refused
 from cloudlet.runtime.keeper.loop import Loop
 from cloudlet.runtime.keeper.processes import Processes
+from cloudlet.runtime.keeper.protocol import PROTOCOL
 from cloudlet.runtime.keeper.record import Spec
 from cloudlet.runtime.keeper.server import Connection, Server
 from cloudlet.runtime.keeper.sockets import Sockets
 from cloudlet.runtime.keeper.store import Store
 
-#: grows when a request or an answer changes so that an older client would misread it
-PROTOCOL = 1
 #: seconds after which a keeper that keeps nothing and that nobody talks to ends
 _IDLE_AFTER = 60.0
 

@@ -64,9 +64,7 @@ class Spec:
         if not _NAME.fullmatch(spec.name):
             raise Refused(f"{spec.name!r} cannot name a process: use letters, digits, '.', '_' and '-'")
         if spec.stop_signal not in signal.valid_signals():
-            raise Refused(
-                f"{spec.name} cannot be stopped by signal {spec.stop_signal}: there is no such signal"
-            )
+            raise Refused(f"{spec.name} cannot be stopped by signal {spec.stop_signal}: there is no such signal")
         return spec
 
 
@@ -146,8 +144,7 @@ class State:
         except FileNotFoundError:
             return cls()
         processes = {
-            name: Record(**{**record, "spec": Spec.parse(record["spec"])})
-            for name, record in wire["processes"].items()
+            name: Record(**{**record, "spec": Spec.parse(record["spec"])}) for name, record in wire["processes"].items()
         }
         sockets = {name: SocketRecord(**socket) for name, socket in wire["sockets"].items()}
         return cls(processes, sockets, wire["next_descriptor"])

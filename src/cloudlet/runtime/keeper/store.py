@@ -26,9 +26,7 @@ class Store:
         try:
             self.state.save(self._path)
         except OSError as error:
-            raise Impossible(
-                f"{self._path} cannot be written: {error.strerror}; nothing was changed"
-            ) from error
+            raise Impossible(f"{self._path} cannot be written: {error.strerror}; nothing was changed") from error
 
     def save(self) -> None:
         """Now, or as soon as it can be."""

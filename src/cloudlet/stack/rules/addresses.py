@@ -46,9 +46,7 @@ def gateway_listens(design: Design) -> Iterator[Finding]:
     gateway = design.stack.gateway
     if gateway is not None and gateway.listen.http is None and gateway.listen.https is None:
         path: Path = ("gateway", "listen")
-        yield Finding(
-            path, f"{dotted(path)}: http and https are both off", "give one of them a port", key=True
-        )
+        yield Finding(path, f"{dotted(path)}: http and https are both off", "give one of them a port", key=True)
 
 
 def certificates_used(design: Design) -> Iterator[Finding]:

@@ -41,9 +41,7 @@ def own_variables(design: Design) -> Iterator[Finding]:
             elif variable in sources:
                 reason = f'cloudlet sets it, because the service uses "{sources[variable]}"'
             if reason:
-                yield Finding(
-                    path, f"{dotted(path)}: {reason}", "remove it, or give it another name", key=True
-                )
+                yield Finding(path, f"{dotted(path)}: {reason}", "remove it, or give it another name", key=True)
 
 
 def used_names_differ(design: Design) -> Iterator[Finding]:

@@ -66,9 +66,7 @@ def statuses_need_a_path(design: Design) -> Iterator[Finding]:
         health = service.health
         if service.protocol in _HTTP and "expect" in health.model_fields_set and health.path is None:
             path: Path = ("services", name, "health", "expect")
-            yield Finding(
-                path, f"{dotted(path)} has no effect without a path to request", "add `path`", key=True
-            )
+            yield Finding(path, f"{dotted(path)} has no effect without a path to request", "add `path`", key=True)
 
 
 def ports(design: Design) -> Iterator[Finding]:

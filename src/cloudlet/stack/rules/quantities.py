@@ -14,9 +14,7 @@ def min_above_max(design: Design) -> Iterator[Finding]:
         low, high = service.instances.min, service.instances.max
         if low > high:
             path: Path = ("services", name, "instances", "min")
-            yield Finding(
-                path, f"{dotted(path)}: {low} is above max, which is {high}", f"write at most {high}"
-            )
+            yield Finding(path, f"{dotted(path)}: {low} is above max, which is {high}", f"write at most {high}")
 
 
 def deployment_moves(design: Design) -> Iterator[Finding]:
@@ -24,9 +22,7 @@ def deployment_moves(design: Design) -> Iterator[Finding]:
         deployment = service.deployment
         if deployment.max_surge == 0 and deployment.max_unavailable == 0:
             path: Path = ("services", name, "deployment")
-            message = (
-                f"{dotted(path)}: with max_surge 0 and max_unavailable 0 no instance can ever be replaced"
-            )
+            message = f"{dotted(path)}: with max_surge 0 and max_unavailable 0 no instance can ever be replaced"
             yield Finding(path, message, "set one of them to 1", key=True)
 
 

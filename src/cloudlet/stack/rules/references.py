@@ -64,9 +64,7 @@ def backup_cycles(design: Design) -> Iterator[Finding]:
             told.update(cycle)
             path: Path = ("services", name, "backup")
             way = " → ".join([*cycle, name])
-            yield Finding(
-                path, f"{dotted(path)}: backups go in a circle: {way}", "let one of them have no backup"
-            )
+            yield Finding(path, f"{dotted(path)}: backups go in a circle: {way}", "let one of them have no backup")
 
 
 def listeners(design: Design) -> Iterator[Finding]:

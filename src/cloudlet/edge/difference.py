@@ -1,0 +1,112 @@
+"""What it takes to get from one configuration to another: nothing, the runtime socket, or a new process. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from cloudlet.contracts.edge import Backend, EdgeConfiguration, Server
+
+
+class How(StrEnum):
+    """What applying a configuration does. Neither of them fails a request."""
+
+    NOTHING = "nothing"
+    SOCKET = "over-the-socket"
+    SUCCESSION = "succession"
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What was done, and why that was needed."""
+
+    how: How
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A server and its backend's name."""
+
+    backend: str
+    server: Server
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The steps between two configurations; `beyond` names what the runtime socket can't do."""
+
+    added: tuple[Placed, ...] = ()
+    removed: tuple[Placed, ...] = ()
+    reweighted: tuple[Placed, ...] = ()
+    routes: bool = False
+    beyond: tuple[str, ...] = ()
+
+    def applied(self) -> Applied:
+        if self.beyond:
+            return Applied(How.SUCCESSION, f"{'; '.join(self.beyond)}")
+        said = [
+            f"{verb} {', '.join(f'{placed.backend}/{placed.server.name}' for placed in group)}"
+            for verb, group in (
+                ("adds", self.added),
+                ("removes", self.removed),
+                ("weighs anew", self.reweighted),
+            )
+            if group
+        ]
+        said += ["changes routes"] if self.routes else []
+        return Applied(How.SOCKET, "; ".join(said)) if said else Applied(How.NOTHING, "nothing changed")
+
+
+def difference(old: EdgeConfiguration, new: EdgeConfiguration) -> Difference:
+    before, after = _by_name(old.backends), _by_name(new.backends)
+    beyond = tuple(_beyond(old, new))
+    kept = before.keys() & after.keys()
+    servers = [_servers(before[name], after[name]) for name in after if name in kept]
+    return Difference(
+        added=tuple(placed for part in servers for placed in part.added),
+        removed=tuple(placed for part in servers for placed in part.removed),
+        reweighted=tuple(placed for part in servers for placed in part.reweighted),
+        routes=old.routes != new.routes,
+        beyond=beyond,
+    )
+
+
+def _servers(old: Backend, new: Backend) -> Difference:
+    """A server that moved to another address, or got another ordinal, goes and comes again."""
+    before = {server.name: server for server in old.servers}
+    after = {server.name: server for server in new.servers}
+    same = {name for name in before.keys() & after.keys() if _place(before[name]) == _place(after[name])}
+    return Difference(
+        added=tuple(Placed(new.name, server) for name, server in after.items() if name not in same),
+        removed=tuple(Placed(new.name, server) for name, server in before.items() if name not in same),
+        reweighted=tuple(
+            Placed(new.name, server)
+            for name, server in after.items()
+            if name in same and server.weight != before[name].weight
+        ),
+    )
+
+
+def _place(server: Server) -> tuple[str, int, int]:
+    return server.address, server.port, server.ordinal
+
+
+def _beyond(old: EdgeConfiguration, new: EdgeConfiguration) -> Iterable[str]:
+    if old.listeners != new.listeners:
+        yield "the listeners changed"
+    for name in ("threads", "log_sample"):
+        before, after = getattr(old, name), getattr(new, name)
+        if before != after:
+            yield f"{name} changed from {before:g} to {after:g}"
+    before, after = _by_name(old.backends), _by_name(new.backends)
+    yield from (f"the backend {name} is new" for name in after if name not in before)
+    yield from (f"the backend {name} is gone" for name in before if name not in after)
+    for name in after:
+        if name in before and replace(before[name], servers=()) != replace(after[name], servers=()):
+            yield f"the settings of the backend {name} changed"
+
+
+def _by_name(backends: Iterable[Backend]) -> dict[str, Backend]:
+    return {backend.name: backend for backend in backends}

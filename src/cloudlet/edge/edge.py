@@ -1,0 +1,412 @@
+"""The edge of one stack: the HAProxy that runs now, what it is configured with, and every way to change that.
+
+    construct (no side effects) → start (or adopt) → apply, add_server … → close
+
+Invariants: the files of the present generation say what the running process does, within `_WRITE_AFTER`, so that a
+crash brings the same servers back; and they no longer name a server when `remove_server` returns, because its port may
+be somebody else's by then. HAProxy itself is the truth about servers: adoption and a restart after a crash compare with
+what it says, not with a memory of what was asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from cloudlet.contracts.edge import (
+    Backend,
+    BackendStatistics,
+    EdgeConfiguration,
+    Server,
+    ServerStatistics,
+)
+from cloudlet.contracts.paths import StatePaths
+from cloudlet.contracts.process import Exit, Process, Supervisor, User
+from cloudlet.edge import live, statistics
+from cloudlet.edge.difference import Applied, Difference, How, difference
+from cloudlet.edge.generation import Generation, Record, fingerprint, number_of, numbers_on_disk
+from cloudlet.edge.predecessors import Predecessors
+from cloudlet.edge.render import render
+from cloudlet.edge.render_routes import route_maps
+from cloudlet.edge.servers import Servers
+from cloudlet.edge.socket import RuntimeSocket
+from cloudlet.edge.succession import Starter
+from cloudlet.errors import EngineFailed, Refused
+
+#: seconds until a change made over the socket is in the file, so that many changes are one write
+_WRITE_AFTER = 0.03
+_LOOK = 0.01
+
+
+class Edge:
+    """Every method that changes something raises EngineFailed when HAProxy does not obey."""
+
+    def __init__(self, paths: StatePaths, supervisor: Supervisor, binary: Path, user: User | None = None) -> None:
+        self._paths, self._supervisor, self._user = paths, supervisor, user
+        self._starter = Starter(supervisor, binary, user, paths.log("edge"))
+        self._generation: Generation | None = None
+        self._process: Process | None = None
+        self._socket: RuntimeSocket | None = None
+        self._record = Record()
+        self._predecessors = Predecessors()
+        self._changing = asyncio.Lock()
+        self._writing: asyncio.Task[None] | None = None
+        self._removals: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self.restarts = 0
+
+    # life
+
+    async def start(self, configuration: EdgeConfiguration) -> Applied:
+        """Bring the edge to `configuration`: adopt the process that runs and change what differs, or start one."""
+        self._paths.create()
+        async with self._changing:
+            adopted = await self._adopt()
+        return await self.apply(configuration) if adopted else await self._begin(configuration)
+
+    async def apply(self, configuration: EdgeConfiguration) -> Applied:
+        """Bring the running edge to `configuration` in the gentlest way there is. Servers that drain stay until they
+        are removed. One that HAProxy does not accept changes nothing, and its alerts are in the EngineFailed."""
+        async with self._changing:
+            self._running()
+            wanted = self._record_of(configuration)
+            steps = self._difference(wanted)
+            if steps.beyond:
+                await self._succeed(wanted)
+            else:
+                await self._carry_out(wanted, steps)
+            return steps.applied()
+
+    def foresee(self, configuration: EdgeConfiguration) -> Applied:
+        """What `apply` would do."""
+        return self._difference(self._record_of(configuration)).applied()
+
+    async def close(self) -> None:
+        """Leave HAProxy running and its files as they should be."""
+        for task in tuple(self._removals.values()):
+            task.cancel()
+        await asyncio.gather(*self._removals.values(), return_exceptions=True)
+        if self._generation is not None:
+            await self._write_now()
+
+    async def exited(self, end: Exit) -> bool:
+        """A process ended; whether it was the edge's. A predecessor is forgotten; the present one, restarted by the
+        keeper, gets what its files missed."""
+        number = number_of(end.name)
+        if number is None:
+            return False
+        present = self._generation.number if self._generation is not None else 0
+        if number < present:
+            self._predecessors.forget(end.pid)
+            if end.restarted_as is None:
+                await self._supervisor.forget(end.name)
+        elif number > present:
+            pass  # a successor that fails; who started it sees to it
+        elif end.restarted_as is not None:
+            self.restarts += 1
+            await self.on_restart()
+        else:
+            await self._begin_again()
+        return True
+
+    async def on_restart(self) -> None:
+        """HAProxy came back from its files: give it what was asked for since they were written."""
+        async with self._changing:
+            socket, _ = self._running()
+            self._process = (await self._supervisor.processes()).get(self._name)
+            found = live.parse(await socket.ask(live.COMMAND))
+            wanted = self._record
+            self._record = found.record(wanted)
+            await self._carry_out(wanted, difference(self._record.configuration, wanted.configuration))
+            for backend, server in wanted.draining & found.present():
+                await Servers(socket).drain(backend, server)
+
+    # servers
+
+    async def add_server(self, backend: str, server: Server) -> None:
+        """Give it requests. Harmless when it has them already; another server of its name goes first."""
+        await self._removed(backend, server.name)
+        async with self._changing:
+            socket, _ = self._running()
+            present = self._server(backend, server.name)
+            servers = Servers(socket)
+            if present is not None and _same_place(present, server):
+                await servers.ready(backend, server.name)
+                await servers.set_weight(backend, server.name, server.weight)
+            else:
+                if present is not None:
+                    await servers.remove(backend, server.name, within=0.0)
+                await servers.add(self._backend(backend), server)
+            self._keep(backend, server.name, server)
+            self._write_soon()
+
+    async def drain_server(self, backend: str, name: str) -> None:
+        """No new requests but those of a sticky client; what it has goes on. Nothing when it is not there."""
+        async with self._changing:
+            socket, _ = self._running()
+            if self._server(backend, name) is not None:
+                await Servers(socket).drain(backend, name)
+                self._keep_draining(self._record.draining | {(backend, name)})
+                self._write_soon()
+
+    async def restore_server(self, backend: str, name: str) -> None:
+        """Take a drain back."""
+        async with self._changing:
+            socket, _ = self._running()
+            if self._server(backend, name) is not None:
+                await Servers(socket).ready(backend, name)
+                self._keep_draining(self._record.draining - {(backend, name)})
+                self._write_soon()
+
+    async def set_weight(self, backend: str, name: str, weight: int) -> None:
+        """0 to 256, effective at once. Nothing when the server is not there."""
+        async with self._changing:
+            socket, _ = self._running()
+            server = self._server(backend, name)
+            if server is not None and server.weight != weight:
+                await Servers(socket).set_weight(backend, name, weight)
+                self._keep(backend, name, replace(server, weight=weight))
+                self._write_soon()
+
+    async def fail_server(self, backend: str, name: str) -> None:
+        """Its process is dead: out at once, and what it had is retried elsewhere where that is allowed."""
+        async with self._changing:
+            socket, _ = self._running()
+            if self._server(backend, name) is not None:
+                await Servers(socket).fail(backend, name)
+                self._keep(backend, name, None)
+                self._remove_behind(socket, backend, name, within=0.0)
+                self._write_soon()
+
+    async def remove_server(self, backend: str, name: str, within: float = 1.0) -> None:
+        """Take it out; requests it still has after `within` seconds are cut. When this returns, neither HAProxy nor
+        its files know the address. Nothing when it is not there."""
+        async with self._changing:
+            socket, _ = self._running()
+            if self._server(backend, name) is not None:
+                await Servers(socket).maintenance(backend, name)
+                self._keep(backend, name, None)
+                self._remove_behind(socket, backend, name, within)
+        await self._removed(backend, name)
+        await self._write_now()
+
+    # what is seen
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None else None
+
+    async def statistics(self) -> tuple[BackendStatistics, ...]:
+        """HAProxy's counters; sessions include those that processes since succeeded still have."""
+        socket, _ = self._running()
+        found = statistics.with_held(
+            statistics.parse(await socket.ask(statistics.COMMAND)), await socket.ask(statistics.HELD_COMMAND)
+        )
+        places = {
+            (item.name, server.name): (server.address, server.port)
+            for item in self._record.configuration.backends
+            for server in item.servers
+        }
+        return statistics.with_sessions(found, self._predecessors.sessions(places))
+
+    async def sessions(self, backend: str, name: str) -> int | None:
+        """Requests and connections the server has now; None when it is not there."""
+        found = await self._find(backend, name)
+        return found.sessions if found is not None else None
+
+    async def wait_server(
+        self, backend: str, name: str, holds: Callable[[ServerStatistics], bool], timeout: float
+    ) -> ServerStatistics:
+        """The server's statistics as soon as `holds` is true of them. Raises EngineFailed after `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        while True:
+            found = await self._find(backend, name)
+            if found is not None and holds(found):
+                return found
+            if time.monotonic() >= deadline:
+                state = f"{found.state}, check {found.check}" if found else "not there"
+                raise EngineFailed(f"{backend}/{name} is {state} at the edge after {timeout:g} s")
+            await asyncio.sleep(_LOOK)
+
+    def configuration_text(self) -> str:
+        """haproxy.cfg as it is now."""
+        _, generation = self._running()
+        return render(self._record.configuration, generation.settings, self._record.draining).text
+
+    async def _find(self, backend: str, name: str) -> ServerStatistics | None:
+        for item in await self.statistics():
+            if item.name == backend:
+                return next((server for server in item.servers if server.name == name), None)
+        return None
+
+    # generations
+
+    async def _adopt(self) -> bool:
+        """Take over the newest edge process that answers; the others are on their way out."""
+        processes = await self._supervisor.processes()
+        numbers = {number: process for name, process in processes.items() if (number := number_of(name)) is not None}
+        for number in sorted(numbers, reverse=True):
+            process = numbers[number]
+            if process.exit is not None:
+                await self._supervisor.forget(process.spec.name)
+            elif self._generation is not None or not await self._adopted(number, process):
+                self._predecessors.add(process.pid)
+        return self._generation is not None
+
+    async def _adopted(self, number: int, process: Process) -> bool:
+        generation = Generation.of(number, self._paths, self._user)
+        socket = RuntimeSocket(generation.settings.socket)
+        try:
+            found = live.parse(await socket.ask(live.COMMAND))
+        except EngineFailed:
+            return False
+        if process.spec.replaces is not None:
+            await self._supervisor.confirm(process.spec.name)
+        self._install(generation, process)
+        self._record = found.record(generation.record() or Record())
+        self.restarts = process.restarts
+        return True
+
+    async def _begin(self, configuration: EdgeConfiguration) -> Applied:
+        async with self._changing:
+            await self._succeed(self._record_of(configuration))
+        return Applied(How.SUCCESSION, "no edge was running")
+
+    async def _begin_again(self) -> None:
+        """The present process ended and the keeper did not restart it."""
+        async with self._changing:
+            generation, self._process = self._generation, None
+            if generation is not None:
+                await self._supervisor.forget(generation.name)
+            await self._succeed(self._record)
+
+    async def _succeed(self, wanted: Record) -> None:
+        """Start a process with the wanted configuration in place of the present one, if there is one."""
+        await self._finish_removals()
+        before, present = self._generation, self._process
+        known = numbers_on_disk(self._paths) + [before.number if before else 0]
+        generation = Generation.of(max(known) + 1, self._paths, self._user)
+        generation.create(await self._state_of_servers())
+        self._write_files(generation, wanted)
+        sockets = tuple(listener.socket for listener in wanted.configuration.listeners)
+        try:
+            process = await self._starter.start(generation, sockets, present)
+        except EngineFailed:
+            generation.delete()
+            raise
+        self._install(generation, process)
+        self._record = wanted
+        generation.forget_state()
+        if present is not None:
+            self._predecessors.add(present.pid)
+        if before is not None:
+            before.delete()
+
+    async def _state_of_servers(self) -> str:
+        if self._process is None or self._socket is None:
+            return ""
+        return await self._socket.ask(live.COMMAND)
+
+    def _install(self, generation: Generation, process: Process) -> None:
+        self._generation, self._process = generation, process
+        self._socket = RuntimeSocket(generation.settings.socket)
+
+    @property
+    def _name(self) -> str:
+        return self._running()[1].name
+
+    def _running(self) -> tuple[RuntimeSocket, Generation]:
+        if self._socket is None or self._generation is None:
+            raise Refused("the edge is not running; start it first")
+        return self._socket, self._generation
+
+    # what differs
+
+    def _record_of(self, configuration: EdgeConfiguration) -> Record:
+        """The record of what is wanted, with the present servers that drain."""
+        kept = live.with_draining(configuration, self._record)
+        named = {(b.name, s.name) for b in kept.backends for s in b.servers}
+        wanted = {(b.name, s.name) for b in configuration.backends for s in b.servers}
+        return Record(kept, (self._record.draining & named) - wanted, fingerprint(configuration))
+
+    def _difference(self, wanted: Record) -> Difference:
+        steps = difference(self._record.configuration, wanted.configuration)
+        if wanted.certificates != self._record.certificates:
+            steps = replace(steps, beyond=(*steps.beyond, "a certificate changed"))
+        return steps
+
+    async def _carry_out(self, wanted: Record, steps: Difference) -> None:
+        """Do over the socket what can be done there; a step that failed is found again by the next `apply`."""
+        socket, generation = self._running()
+        servers = Servers(socket)
+        for placed in steps.removed:
+            await servers.remove(placed.backend, placed.server.name, within=0.0)
+            self._keep(placed.backend, placed.server.name, None)
+        for placed in steps.added:
+            await self._removed(placed.backend, placed.server.name)
+            await servers.add(self._backend(placed.backend), placed.server)
+            self._keep(placed.backend, placed.server.name, placed.server)
+        for placed in steps.reweighted:
+            await servers.set_weight(placed.backend, placed.server.name, placed.server.weight)
+        for backend, name in self._record.draining - wanted.draining:
+            if self._server(backend, name) is not None:
+                await servers.ready(backend, name)
+        if steps.routes:
+            for file, entries in route_maps(wanted.configuration.routes).items():
+                await socket.replace_map(generation.settings.file(file), entries)
+        self._record = wanted
+        await self._write_now()
+
+    # the present record
+
+    def _backend(self, name: str) -> Backend:
+        for backend in self._record.configuration.backends:
+            if backend.name == name:
+                return backend
+        raise EngineFailed(f"the edge has no backend {name} yet; apply the configuration that names it first")
+
+    def _server(self, backend: str, name: str) -> Server | None:
+        return next((server for server in self._backend(backend).servers if server.name == name), None)
+
+    def _keep(self, backend: str, name: str, server: Server | None) -> None:
+        """Record that the backend has this server under that name, or none."""
+        configuration = live.with_server(self._record.configuration, backend, name, server)
+        draining = self._record.draining - {(backend, name)}
+        self._record = replace(self._record, configuration=configuration, draining=draining)
+
+    def _keep_draining(self, draining: frozenset[tuple[str, str]]) -> None:
+        self._record = replace(self._record, draining=draining)
+
+    # removals that go on behind
+
+    def _remove_behind(self, socket: RuntimeSocket, backend: str, name: str, within: float) -> None:
+        task = asyncio.create_task(Servers(socket).remove(backend, name, within))
+        self._removals[backend, name] = task
+        task.add_done_callback(lambda _: self._removals.pop((backend, name), None))
+
+    async def _removed(self, backend: str, name: str) -> None:
+        task = self._removals.get((backend, name))
+        if task is not None:
+            await task
+
+    async def _finish_removals(self) -> None:
+        await asyncio.gather(*self._removals.values(), return_exceptions=True)
+
+    # files
+
+    def _write_soon(self) -> None:
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write_later())
+
+    async def _write_later(self) -> None:
+        await asyncio.sleep(_WRITE_AFTER)
+        await self._write_now()
+
+    async def _write_now(self) -> None:
+        _, generation = self._running()
+        self._write_files(generation, self._record)
+
+    def _write_files(self, generation: Generation, record: Record) -> None:
+        generation.write(render(record.configuration, generation.settings, record.draining), record)

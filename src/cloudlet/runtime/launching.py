@@ -1,0 +1,50 @@
+"""Starting a keeper: in a session of its own, with nobody's descriptors, and nothing of our environment."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import cloudlet
+from cloudlet.contracts.paths import StatePaths
+from cloudlet.errors import DependencyError
+
+
+async def launch(paths: StatePaths) -> None:
+    """Return when a keeper listens, whoever started it: two at once are settled by its lock.
+
+    Raises DependencyError with the reason when it cannot run.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+    log = os.open(paths.logs / "keeper.log", flags, 0o600)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *_command(paths),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=log,
+            env=_environment(),
+            cwd="/",
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise DependencyError(f"no keeper can be started with {sys.executable}: {error.strerror}") from error
+    finally:
+        os.close(log)
+    answer, _ = await process.communicate()
+    if process.returncode:
+        reason = answer.decode(errors="replace") or f"it ended with status {process.returncode}"
+        raise DependencyError(f"the keeper did not start: {reason}; {paths.logs / 'keeper.log'} says more")
+
+
+def _command(paths: StatePaths) -> list[str]:
+    # without site: the standard library is all it needs, and the start takes a third less
+    program = [sys.executable, "-S", "-P", "-m", "cloudlet.runtime.keeper", "--detach"]
+    return [*program, str(paths.root), str(paths.run)]
+
+
+def _environment() -> dict[str, str]:
+    """Where to find cloudlet, and nothing else: the keeper outlives whoever starts it."""
+    return {"PYTHONPATH": str(Path(cloudlet.__file__).parents[1]), "LC_ALL": "C.UTF-8", "PATH": os.defpath}
