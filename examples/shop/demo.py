@@ -29,7 +29,7 @@ RATE = 8.0
 #: seconds; longer than a restart of PostgreSQL takes
 TIMEOUT = 20.0
 
-console = Console()
+console = Console(soft_wrap=True)
 
 
 def main() -> int:

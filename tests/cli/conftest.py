@@ -76,7 +76,8 @@ def status(state: str = "healthy", *instances: InstanceStatus, **more: Any) -> S
         response_time=0.0012,
         instances=shown,
     )
-    own = ServiceStatus("cloudlet-hub", "healthy", 1, "file", 1, "r1", "", "random", hidden=True)
+    hub = replace(instance(1), name="cloudlet-hub-1", service="cloudlet-hub")
+    own = ServiceStatus("cloudlet-hub", "healthy", 1, "file", 1, "r1", "", "random", hidden=True, instances=[hub])
     engine = EngineStatus("edge", "haproxy", "", "2.8.25", "ready", "it takes traffic", 3999, 0)
     return StackStatus(
         name="shop",

@@ -55,8 +55,8 @@ async def test_narrow_terminals_lose_columns_not_lines(daemon: Daemon, cloudlet:
     for expected in ("orders-2", "backoff", "degraded", "1/2"):
         assert expected in narrow.out
     assert len(narrow.out.splitlines()) == len(wide.out.splitlines())
-    assert "PID" in wide.out
-    assert "PID" not in narrow.out
+    assert "BALANCE" in wide.out
+    assert "BALANCE" not in narrow.out
 
 
 async def test_scale_sends_counts(daemon: Daemon, cloudlet: Program) -> None:

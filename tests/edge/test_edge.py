@@ -121,7 +121,7 @@ async def test_a_broken_configuration_changes_nothing(harness: Harness) -> None:
     """The predecessor goes on serving, and the error says what HAProxy said."""
     orders = backend("orders", *await harness.servers("orders", 1))
     await harness.start(orders)
-    with pytest.raises(EngineFailed, match=r"(?s)haproxy did not start.*unknown keyword|.*'balance'.*"):
+    with pytest.raises(EngineFailed, match=r"haproxy did not start.*unmatched quote"):
         await harness.edge.apply(harness.configuration(replace(orders, sticky_cookie='a" bad')))
     assert await harness.name() == "orders-1"
     assert (await harness.edge.apply(harness.configuration(orders))).how is How.NOTHING

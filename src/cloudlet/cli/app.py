@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -45,6 +46,13 @@ class Commands(click.Group):
         command = import_module(f"cloudlet.cli.{cmd_name}").command
         assert isinstance(command, click.Command), "each file of COMMANDS defines one"
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            # before click sees it, which would exit with 1
+            raise click.exceptions.Exit(_pipe_closed()) from error
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -118,16 +126,16 @@ def run(arguments: list[str] | None = None) -> int:
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
-    except SystemExit as leaving:
-        if isinstance(leaving.__context__, BrokenPipeError):
-            return PIPE  # click's own way out of it, whose status says nothing
-        raise
     except BrokenPipeError:
-        # what is still in the buffer would fail again when the interpreter flushes it at its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return PIPE
+        return _pipe_closed()
     except Exception as error:
         return _bug(error)
+
+
+def _pipe_closed() -> int:
+    # what is still in the buffer would fail again when the interpreter flushes it at its end
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return PIPE
 
 
 def _bug(error: Exception) -> int:

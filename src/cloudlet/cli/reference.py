@@ -22,7 +22,7 @@ _HEAD = """\
 Generated from the commands by `make docs`; `cloudlet COMMAND --help` says the same.
 
 Durations, sizes and rates are written as in the file: `500ms`, `30s`, `5m`, `100/m`. Data goes to standard
-output, errors and progress to standard error. Colour is used on a terminal only, and never with `NO_COLOR` set.
+output, errors and progress to standard error. Colour is used on a terminal only, never with `NO_COLOR` set.
 """
 
 

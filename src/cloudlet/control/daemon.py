@@ -55,6 +55,7 @@ async def _serve(file: Path, on_event: EventListener, undo: bool, step: Callable
             await stopping.wait()
             await system.down()
         finally:
+            system.journal.end()
             await api.close()
             await system.close()
     return 0

@@ -57,10 +57,6 @@ class Forwarders:
             grace=2.0,
         )
 
-    def owns(self, process: str) -> bool:
-        """Whether that process is a forwarder; the keeper starts one again by itself."""
-        return process.startswith(process_name(""))
-
     async def add(self, instance: Instance) -> None:
         self._targets.setdefault(instance.service, {})[instance.name] = instance.port
         await self._tell(instance.service)
@@ -91,3 +87,8 @@ class Forwarders:
 
 def process_name(service: str) -> str:
     return f"cloudlet-udp-{service}"
+
+
+def is_forwarder(process: str) -> bool:
+    """Whether a process of that name is a forwarder; the keeper starts one again by itself."""
+    return process.startswith(process_name(""))

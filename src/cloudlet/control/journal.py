@@ -17,6 +17,7 @@ class Journal:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._listeners: set[Listener] = set()
+        self._followers: set[asyncio.Queue[Event | None]] = set()
 
     def info(self, subject: str, event: str, because: str = "") -> None:
         self._write("info", subject, event, because)
@@ -42,16 +43,22 @@ class Journal:
 
     async def follow(self, since: int) -> AsyncIterator[Event]:
         """Every entry after number `since`, then each as it is written, without a gap between the two."""
-        arrived: asyncio.Queue[Event] = asyncio.Queue()
+        arrived: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._followers.add(arrived)
         stop = self.listen(arrived.put_nowait)
         try:
             last = since
             for entry in self.since(since):
                 last = entry.id
                 yield entry
-            while True:
-                entry = await arrived.get()
+            while (entry := await arrived.get()) is not None:
                 if entry.id > last:
                     yield entry
         finally:
             stop()
+            self._followers.discard(arrived)
+
+    def end(self) -> None:
+        """Nothing more is to come: let everyone who follows finish."""
+        for follower in tuple(self._followers):
+            follower.put_nowait(None)

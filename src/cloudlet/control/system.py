@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import time
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import replace
@@ -23,7 +24,7 @@ from cloudlet.control.certificates import ensure_certificates
 from cloudlet.control.desired import Desired
 from cloudlet.control.ending import end_all
 from cloudlet.control.engines import Engines
-from cloudlet.control.forwarders import Forwarders
+from cloudlet.control.forwarders import Forwarders, is_forwarder
 from cloudlet.control.instances import Instances
 from cloudlet.control.journal import Journal
 from cloudlet.control.launcher import ServiceLauncher
@@ -33,7 +34,7 @@ from cloudlet.control.resources import Resources
 from cloudlet.control.steering import Steering
 from cloudlet.control.store import Instance, Store
 from cloudlet.control.topology import edge_configuration, is_balanced
-from cloudlet.control.users import Users
+from cloudlet.control.users import Users, interpreter
 from cloudlet.control.views import PlanView
 from cloudlet.edge.edge import Edge
 from cloudlet.engines.locate import locate
@@ -247,10 +248,14 @@ class System:
 
     def _needs(self, name: str) -> list[Path]:
         """The paths that whoever runs as this user must be able to reach."""
-        if not self.desired.knows(name):
-            return []
-        service = self.desired.service(name)
-        return [service.directory, *([service.program] if service.program else [])]
+        if self.desired.knows(name):
+            service = self.desired.service(name)
+            programs = [service.program] if service.program else []
+            return [service.directory, *programs, *(path for program in programs for path in interpreter(program))]
+        if is_forwarder(name):
+            return [Path(sys.executable)]
+        kind = name.partition("-")[0]
+        return [locate("haproxy" if name == "edge" else kind).usable()]
 
     async def _bring_engines(self) -> None:
         found = await self.keeper.processes()
@@ -281,7 +286,7 @@ class System:
     async def _exited(self, end: Exit) -> None:
         if await self.edge.exited(end):
             self.journal.warning(end.name, "edge process ended", str(end))
-        elif not self.engines.exited(end) and not self.forwarders.owns(end.name):
+        elif not self.engines.exited(end) and not is_forwarder(end.name):
             await self.instances.exited(end)
 
     def _task(self, work: Coroutine[None, None, None]) -> None:

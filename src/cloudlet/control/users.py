@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -22,14 +22,11 @@ class Users:
     def of(self, name: str) -> User | None:
         """The user of that name; None, when cloudlet is not root: everything runs as whoever started it."""
         taken = [user.uid for other, user in self._users.items() if user is not None and other != name]
-        needed = (*self._always(), *self._needs(name))
+        needed = (self._paths.root.parent, *self._needs(name))
         user = user_for(self._paths.root, name, taken, *needed)
         self._users[name] = user
         self._reasons[name] = reachable(user.uid, *needed).because if user is not None and user.reads_all else ""
         return user
-
-    def _always(self) -> tuple[Path, ...]:
-        return (Path(sys.executable), self._paths.root.parent)
 
     def warnings(self) -> list[str]:
         """One sentence for each reason why somebody keeps the capability to read everything."""
@@ -41,3 +38,14 @@ class Users:
             f"{', '.join(sorted(names))} may read every file (CAP_DAC_READ_SEARCH): {reason}"
             for reason, names in by_reason.items()
         ]
+
+
+def interpreter(program: Path) -> list[Path]:
+    """The program that a script's first line names, as the kernel will run it."""
+    try:
+        with program.open("rb") as file:
+            line = file.readline(256)
+    except OSError:
+        return []
+    words = line[2:].split() if line.startswith(b"#!") else []
+    return [Path(os.fsdecode(words[0]))] if words else []

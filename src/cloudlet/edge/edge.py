@@ -97,31 +97,38 @@ class Edge:
         number = number_of(end.name)
         if number is None:
             return False
-        present = self._generation.number if self._generation is not None else 0
-        if number < present:
-            self._predecessors.forget(end.pid)
-            if end.restarted_as is None:
-                await self._supervisor.forget(end.name)
-        elif number > present:
-            pass  # a successor that fails; who started it sees to it
-        elif end.restarted_as is not None:
-            self.restarts += 1
-            await self.on_restart()
-        else:
-            await self._begin_again()
+        async with self._changing:  # it may be succeeded just now
+            if self._generation is not None and number == self._generation.number:
+                await self._present_exited(end)
+            elif end.restarted_as is None:
+                self._predecessors.forget(end.pid)
+                await self._forget(end.name)
         return True
 
-    async def on_restart(self) -> None:
+    async def _present_exited(self, end: Exit) -> None:
+        if end.restarted_as is not None:
+            self.restarts += 1
+            await self._mend()
+        elif self._process is not None and self._process.pid == end.pid:
+            await self._forget(end.name)
+            self._process = None
+            await self._succeed(self._record)
+
+    async def _mend(self) -> None:
         """HAProxy came back from its files: give it what was asked for since they were written."""
-        async with self._changing:
-            socket, _ = self._running()
-            self._process = (await self._supervisor.processes()).get(self._name)
-            found = live.parse(await socket.ask(live.COMMAND))
-            wanted = self._record
-            self._record = found.record(wanted)
-            await self._carry_out(wanted, difference(self._record.configuration, wanted.configuration))
-            for backend, server in wanted.draining & found.present():
-                await Servers(socket).drain(backend, server)
+        socket, generation = self._running()
+        self._process = (await self._supervisor.processes()).get(generation.name)
+        found = live.parse(await socket.ask(live.COMMAND))
+        wanted = self._record
+        self._record = found.record(wanted)
+        await self._carry_out(wanted, difference(self._record.configuration, wanted.configuration))
+        for backend, server in wanted.draining & found.present():
+            await Servers(socket).drain(backend, server)
+
+    async def _forget(self, name: str) -> None:
+        process = (await self._supervisor.processes()).get(name)
+        if process is not None and process.exit is not None:
+            await self._supervisor.forget(name)
 
     # servers
 
@@ -250,7 +257,7 @@ class Edge:
         for number in sorted(numbers, reverse=True):
             process = numbers[number]
             if process.exit is not None:
-                await self._supervisor.forget(process.spec.name)
+                await self._forget(process.spec.name)
             elif self._generation is not None or not await self._adopted(number, process):
                 self._predecessors.add(process.pid)
         return self._generation is not None
@@ -273,14 +280,6 @@ class Edge:
         async with self._changing:
             await self._succeed(self._record_of(configuration))
         return Applied(How.SUCCESSION, "no edge was running")
-
-    async def _begin_again(self) -> None:
-        """The present process ended and the keeper did not restart it."""
-        async with self._changing:
-            generation, self._process = self._generation, None
-            if generation is not None:
-                await self._supervisor.forget(generation.name)
-            await self._succeed(self._record)
 
     async def _succeed(self, wanted: Record) -> None:
         """Start a process with the wanted configuration in place of the present one, if there is one."""
@@ -312,10 +311,6 @@ class Edge:
     def _install(self, generation: Generation, process: Process) -> None:
         self._generation, self._process = generation, process
         self._socket = RuntimeSocket(generation.settings.socket)
-
-    @property
-    def _name(self) -> str:
-        return self._running()[1].name
 
     def _running(self) -> tuple[RuntimeSocket, Generation]:
         if self._socket is None or self._generation is None:

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 from cloudlet.runtime.keeper import kernel
+from cloudlet.runtime.keeper.child import IGNORED
 from cloudlet.runtime.keeper.keeper import Keeper
 
 _READY = b"ready"
@@ -75,8 +76,9 @@ def _keep(root: Path, run: Path, report: int) -> int:
 
 def _prepare_process() -> tuple[int, int]:
     """What a parent of everything needs; the limit on open files as it was, for its children."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        with contextlib.suppress(OSError, ValueError):  # those that the C library keeps to itself
+            signal.signal(number, signal.SIG_IGN if number in IGNORED else signal.SIG_DFL)
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
     kernel.become_subreaper()

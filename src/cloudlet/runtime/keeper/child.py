@@ -22,6 +22,8 @@ from cloudlet.runtime.keeper.record import User
 
 #: files that instances and engines make are for their own user and group
 _UMASK = 0o027
+#: what the keeper ignores, the last two by Python
+IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +77,9 @@ def _prepare(launch: Launch, report: int, warnings: list[str]) -> int:
 
 
 def _default_signals() -> None:
-    """Python ignores SIGPIPE, and an ignored signal stays so across exec."""
-    for number in signal.valid_signals():
-        with contextlib.suppress(OSError, ValueError):
-            signal.signal(number, signal.SIG_DFL)
+    """A handler ends with exec, an ignored signal stays ignored."""
+    for number in IGNORED:
+        signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +47,7 @@ class Keeper:
             "processes": self._list,
             "listen": self._listen,
             "release": self._release,
-            "sockets": lambda _: [asdict(record) for record in self._store.state.sockets.values()],
+            "sockets": lambda _: list(self._store.state.sockets.values()),
             "shutdown": self._shutdown,
         }
         adopt(self._store.state, self._processes, self._sockets, run)
@@ -104,7 +103,7 @@ class Keeper:
         )
         if new:
             self._store.save()
-        return asdict(record)
+        return record
 
     def _release(self, request: Request) -> None:
         if self._sockets.release(request["name"]):

@@ -28,11 +28,17 @@ class Stat:
 def stat(pid: int) -> Stat | None:
     """None when there is no such process."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+        descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
-    fields = text.rpartition(")")[2].split()  # the command's name before it may hold anything
-    return Stat(pid, fields[0], int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]))
+    try:
+        text = os.read(descriptor, 4096)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    fields = text.rpartition(b")")[2].split()  # the command's name before it may hold anything
+    return Stat(pid, fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]))
 
 
 def runs(pid: int, started: int) -> bool:
@@ -44,14 +50,15 @@ def runs(pid: int, started: int) -> bool:
 def _all() -> Iterator[Stat]:
     pids = [int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit()]
     for pid in pids:
-        if (found := stat(pid)) is not None and found.alive:
+        found = stat(pid)
+        if found is not None and found.alive and found.session:  # threads of the kernel have none
             yield found
 
 
 def _prints_to(pid: int, fifo: os.stat_result) -> bool:
     for descriptor in (1, 2):
         try:
-            found = Path(f"/proc/{pid}/fd/{descriptor}").stat()
+            found = os.stat(f"/proc/{pid}/fd/{descriptor}")  # noqa: PTH116 - a Path for each costs more
         except OSError:
             continue
         if (found.st_dev, found.st_ino) == (fifo.st_dev, fifo.st_ino):

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import signal
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -94,9 +94,9 @@ class Record:
     previous_exit: dict[str, Any] | None = None
 
     def wire(self) -> dict[str, Any]:
-        """What `processes` answers."""
+        """What `processes` answers, for `to_json`."""
         return {
-            "spec": asdict(self.spec),
+            "spec": self.spec,
             "pid": self.pid or 0,
             "started": self.started,
             "restarts": self.restarts,
@@ -127,7 +127,7 @@ class State:
 
     def save(self, path: Path) -> None:
         """Raises OSError; the state before is then still there."""
-        text = json.dumps(asdict(self), separators=(",", ":"))
+        text = to_json(self)
         temporary = path.with_name(f"{path.name}.new")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
@@ -148,3 +148,13 @@ class State:
         }
         sockets = {name: SocketRecord(**socket) for name, socket in wire["sockets"].items()}
         return cls(processes, sockets, wire["next_descriptor"])
+
+
+def to_json(value: Any) -> str:
+    """One line; any of the above may be in it."""
+    return json.dumps(value, separators=(",", ":"), default=_shallow)
+
+
+def _shallow(one: Any) -> dict[str, Any]:
+    """Not `asdict`, which would copy every environment at every change."""
+    return {name: getattr(one, name) for name in one.__slots__}

@@ -19,6 +19,7 @@ from typing import Any
 
 from cloudlet.runtime.keeper.errors import KeeperError
 from cloudlet.runtime.keeper.loop import Loop, say
+from cloudlet.runtime.keeper.record import to_json
 
 _BACKLOG = 64
 _READ = 256 * 1024
@@ -57,7 +58,7 @@ class Connection:
     def send(self, message: dict[str, Any]) -> None:
         if self._peer.fileno() < 0:
             return
-        self._outbox += json.dumps(message, separators=(",", ":")).encode() + b"\n"
+        self._outbox += to_json(message).encode() + b"\n"
         self._flush()
 
     def _flush(self) -> None:

@@ -14,11 +14,14 @@ from typing import Any
 from cloudlet.runtime.keeper.child import Launch, become
 from cloudlet.runtime.keeper.errors import Impossible
 
+#: those that the keeper handles: not while there are two of it
+_HANDLED = (signal.SIGCHLD, signal.SIGTERM)
+
 
 def spawn(launch: Launch) -> tuple[int, list[str]]:
     """Its process id, and warnings. Raises Impossible when the program or its folder cannot be used."""
     reading, writing = os.pipe2(os.O_CLOEXEC)
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
     try:
         pid = os.fork()
         if not pid:
