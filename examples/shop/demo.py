@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import json
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -54,9 +55,7 @@ def _take_down(file: Path) -> int:
     console.print("Taking the shop down …")
     status = _cloudlet(file, "down")
     if status:
-        console.print(
-            f"`cloudlet down` exited with status {status}; `cloudlet -f {file} status` says what runs."
-        )
+        console.print(f"`cloudlet down` exited with status {status}; `cloudlet -f {file} status` says what runs.")
     else:
         state = file.resolve().parent / ".cloudlet"
         console.print(f"Everything is down. The data stays in {state}; the next start is the quicker for it.")
@@ -77,18 +76,14 @@ def _cloudlet(file: Path, *words: str) -> int:
     return subprocess.run(command, check=False).returncode
 
 
-def _addresses(file: Path) -> dict[str, str]:
+def _gateway(file: Path) -> str:
     command = [sys.executable, "-m", "cloudlet", "-f", str(file), "status", "--output", "json"]
     status = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-    return {address["name"]: address["url"] for address in status["addresses"]}
+    return next(str(address["url"]) for address in status["addresses"] if address["name"] == "gateway http")
 
 
 async def _demonstrate(options: argparse.Namespace) -> int:
-    addresses = await asyncio.to_thread(_addresses, options.file)
-    gateway = addresses["gateway http"]
-    console.print()
-    for name, url in addresses.items():
-        console.print(f"  {name:<16} [link={url}]{url}[/link]", highlight=False)
+    gateway = await asyncio.to_thread(_gateway, options.file)
     tally = Tally()
     async with httpx.AsyncClient(base_url=gateway, timeout=TIMEOUT, trust_env=False) as client:
         if not options.once:
@@ -99,9 +94,7 @@ async def _demonstrate(options: argparse.Namespace) -> int:
         except httpx.HTTPError as error:
             console.print(f"The shop does not answer as it should: {error}")
             return 1
-    console.print(
-        f"{len(tally.placed)} orders confirmed, {lost} of them lost, {tally.failed} requests failed."
-    )
+    console.print(f"\n{len(tally.placed)} orders confirmed, {lost} of them lost, {tally.failed} requests failed.")
     for reason, times in tally.failures.items():
         console.print(f"  {times} times {reason}")
     return 1 if tally.failed or lost else 0
@@ -135,12 +128,12 @@ def _table(tally: Tally) -> Group:
 
 
 def _suggestions(gateway: str, file: Path) -> str:
-    cloudlet = f"{Path(sys.executable).with_name('cloudlet')} -f {file}"
+    program = os.path.relpath(Path(sys.executable).with_name("cloudlet"))
+    cloudlet = f"{program} -f {os.path.relpath(file)}"
     return f"""
 Open [link={gateway}]{gateway}[/link], and in another terminal try:
-  {cloudlet} status
+  {cloudlet} status               # has every process id: kill -9 any of them
   {cloudlet} scale catalogue=4
-  {cloudlet} status --output json    # has every process id: kill -9 any of them
   {cloudlet} logs -f orders
 examples/shop/README.md has more to kill. Ctrl-C takes everything down.
 """

@@ -70,9 +70,7 @@ class Customer:
                 self._tally.again += 1
                 await asyncio.sleep(PAUSE)
             try:
-                answer = await self._client.request(
-                    method, path, json=body, headers=self._headers | (headers or {})
-                )
+                answer = await self._client.request(method, path, json=body, headers=self._headers | (headers or {}))
             except httpx.TransportError as error:
                 reason = type(error).__name__
                 continue

@@ -6,7 +6,7 @@ import json
 
 import yaml
 
-from cli.conftest import FILE, Program
+from tests.cli.conftest import FILE, Program
 
 
 async def test_init_writes_a_file_that_is_in_order(cloudlet: Program) -> None:

@@ -9,8 +9,8 @@ import sys
 
 import yaml
 
-from cli.conftest import Daemon, Program, instance, status
 from cloudlet.control.views import Change, Event, PlanView
+from tests.cli.conftest import Daemon, Program, instance, status
 
 ADDED = Change("add", "service", "users", "2 of granian users:app", "instances start")
 UNDOES = "orders was scaled to 4 by a command; the file says 2"

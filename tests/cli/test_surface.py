@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from cli.conftest import CLOUDLET, Daemon, Program
 from cloudlet import errors
 from cloudlet.cli.app import COMMANDS
 from cloudlet.cli.app import cloudlet as group
 from cloudlet.cli.exits import EXITS
+from tests.cli.conftest import CLOUDLET, Daemon, Program
 
 REFERENCE = Path(__file__).parents[2] / "docs/reference/commands.md"
 

@@ -83,18 +83,26 @@ _REFUSED = {
     "an unknown transfer coding": raw.get("/", "Transfer-Encoding: xchunked", method="POST"),
     "two hosts": raw.get("/", "Host: other"),
     "a negative length": raw.get("/", "Content-Length: -1", method="POST"),
-    "a bare line feed in a name": b"GET / HTTP/1.1\r\nHost: a\r\nX\x00A: b\r\n\r\n",
+    "a null byte in a name": b"GET / HTTP/1.1\r\nHost: a\r\nX\x00A: b\r\n\r\n",
 }
 
 
 @pytest.mark.parametrize("what", _REFUSED)
 async def test_an_ambiguous_request_is_refused(harness: Harness, what: str) -> None:
-    """It is answered 400 (403 for a header's name) as a problem, and no instance sees it."""
+    """It is answered 400 (403 for a header's name), and no instance sees it. (What is no HTTP at all gets HAProxy's
+    own words: they are compiled in.)"""
     await harness.start(backend("a", *await harness.servers("a", 1)))
     status, answer = await raw.send(harness.port, _REFUSED[what])
-    assert status in (400, 403, 422, 501), answer
-    assert b"application/problem+json" in answer
+    assert status in (400, 403), answer
     assert harness.upstreams[0].requests == 0
+
+
+async def test_a_refusal_is_a_problem_in_json(harness: Harness) -> None:
+    """What the edge's rules refuse is answered with problem details."""
+    await harness.start(backend("a", *await harness.servers("a", 1)))
+    status, answer = await raw.send(harness.port, raw.get("/a/../b"))
+    assert status == 400
+    assert b"application/problem+json" in answer
 
 
 async def test_length_and_chunks_together_smuggle_nothing(harness: Harness) -> None:
@@ -105,13 +113,7 @@ async def test_length_and_chunks_together_smuggle_nothing(harness: Harness) -> N
         b"0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
     )
     status, answer = await raw.send(harness.port, smuggled)
-    print(status, answer)
+    assert status == 200
     assert answer.count(b"HTTP/1.1 ") == 1
     assert b"smuggled" not in answer
     assert b'["content-length"' not in answer
-
-
-async def test_a_slow_request_ends(harness: Harness) -> None:
-    """Headers that don't arrive are not waited for without end."""
-    await harness.start(backend("a", *await harness.servers("a", 1)))
-    assert "timeout http-request 10s" in harness.edge.configuration_text()

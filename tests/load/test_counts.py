@@ -10,7 +10,7 @@ import pytest
 
 from cloudlet.errors import OperatorError
 from cloudlet.load import LoadPlan, Report, Request, run, run_blocking
-from load.server import Exchange, serving
+from tests.load.server import Exchange, serving
 
 
 async def well(exchange: Exchange) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
-from cloudlet.load import LoadPlan, run, run_blocking
-from load.server import Behaviour, Exchange, serving
+from cloudlet.load import LoadPlan, Report, run, run_blocking
+from tests.load.server import Behaviour, Exchange, serving
 
 
 def stalling_at(number: int, seconds: float) -> Behaviour:
@@ -47,14 +48,20 @@ async def test_a_closed_loop_cannot_see_it() -> None:
 
 
 @pytest.mark.soak
-async def test_ten_thousand_a_second_from_one_core() -> None:
-    """The generator itself is no limit: 10,000 requests a second keep their times on one core."""
+async def test_ten_thousand_requests_cost_less_than_a_second_of_a_core() -> None:
+    """The generator is no limit: measured in processor time, so that a busy machine does not matter."""
 
     async def behave(exchange: Exchange) -> None:
         exchange.answer()
 
+    def measured(plan: LoadPlan) -> tuple[Report, float]:
+        began = time.thread_time()
+        report = run_blocking(plan)
+        return report, time.thread_time() - began
+
     async with serving(behave) as server:
-        report = await asyncio.to_thread(run_blocking, LoadPlan(server.url, concurrency=16, requests=50_000))
-    print(f"{report.throughput:.0f} requests/s, server and generator in one process")
-    assert report.ok == 50_000
-    assert report.throughput > 10_000
+        plan = LoadPlan(server.url, concurrency=16, requests=20_000)
+        report, spent = await asyncio.to_thread(measured, plan)
+    print(f"{report.ok / spent:,.0f} requests per second of processor time, over {report.ok:,} requests")
+    assert report.ok == 20_000
+    assert report.ok / spent > 10_000

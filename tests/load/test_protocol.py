@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 
 from cloudlet.errors import OperatorError
 from cloudlet.load import LoadPlan, run
-from load.server import Exchange, serving
+from tests.load.server import Exchange, serving
 
 ANSWERS = {
     "chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",

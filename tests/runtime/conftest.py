@@ -16,7 +16,8 @@ import pytest
 from cloudlet.contracts.paths import StatePaths
 from cloudlet.runtime.client import KeeperClient
 from cloudlet.runtime.keeper import procfs
-from runtime.programs import keeper_pid
+
+from .programs import keeper_pid
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from cloudlet.contracts.paths import StatePaths
 from cloudlet.contracts.process import Limits
 from cloudlet.errors import OperatorError, Refused
 from cloudlet.runtime.client import KeeperClient
-from runtime.programs import (
+
+from .programs import (
     FOREVER,
     alive,
     command,
@@ -121,7 +122,7 @@ async def test_nothing_is_inherited_but_what_was_asked_for(keeper: KeeperClient,
     """The environment is the given one, the descriptors are the three streams, a session of its own, signals as a
     fresh process has them, and no new privileges."""
     process = await keeper.start(
-        shell(paths, "a-1", FOREVER, environment={"PATH": "/usr/bin:/bin", "SECRET": "pa55word"})
+        command(paths, "a-1", ("sleep", "60"), environment={"PATH": "/usr/bin:/bin", "SECRET": "pa55word"})
     )
     own = Path(f"/proc/{process.pid}")
     environment = dict(word.split(b"=", 1) for word in own.joinpath("environ").read_bytes().split(b"\0") if word)

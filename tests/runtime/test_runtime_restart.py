@@ -15,7 +15,8 @@ from cloudlet.contracts.paths import StatePaths
 from cloudlet.contracts.process import Restart
 from cloudlet.runtime.client import KeeperClient
 from cloudlet.runtime.keeper import backoff
-from runtime.programs import FOREVER, alive, next_exit, printed, shell, until
+
+from .programs import FOREVER, alive, next_exit, printed, shell, until
 
 
 async def test_one_that_failed_is_back_in_milliseconds(keeper: KeeperClient, paths: StatePaths) -> None:

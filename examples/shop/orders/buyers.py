@@ -27,9 +27,7 @@ class Buyers:
             raise HTTPError(401, "sign in first", {"www-authenticate": "Bearer"})
         answer = await self._ask(authorization)
         if answer is None or answer.status_code >= 500:
-            raise HTTPError(
-                503, "nobody can say who you are just now; please try again", {"retry-after": "1"}
-            )
+            raise HTTPError(503, "nobody can say who you are just now; please try again", {"retry-after": "1"})
         if answer.status_code != 200:
             raise HTTPError(401, "sign in again", {"www-authenticate": "Bearer"})
         return str(answer.json()["name"])

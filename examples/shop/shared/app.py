@@ -129,9 +129,7 @@ class App:
             if match := pattern.fullmatch(request.path):
                 handler = methods.get("GET" if request.method == "HEAD" else request.method)
                 if handler is None:
-                    raise HTTPError(
-                        405, f"{request.method} is not possible here", {"allow": ", ".join(methods)}
-                    )
+                    raise HTTPError(405, f"{request.method} is not possible here", {"allow": ", ".join(methods)})
                 request.parameters = match.groupdict()
                 return handler
         raise HTTPError(404, "there is nothing at this address")

@@ -41,9 +41,7 @@ class Database:
         self._idle: list[Connection] = []
         self._free = asyncio.Semaphore(size)
 
-    async def run(
-        self, work: Callable[[Connection], Awaitable[Result]], patience: float = PATIENCE
-    ) -> Result:
+    async def run(self, work: Callable[[Connection], Awaitable[Result]], patience: float = PATIENCE) -> Result:
         """Do `work` in one transaction; again while connections are lost. Raises HTTPError 503 in the end."""
         clock = asyncio.get_running_loop().time
         give_up = clock() + patience

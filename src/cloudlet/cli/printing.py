@@ -12,12 +12,13 @@ import click
 from cloudlet.cli.console import out
 
 if TYPE_CHECKING:
+    from rich.console import JustifyMethod, RenderableType
     from rich.table import Table
 
 #: characters between two columns
 _GAP = 2
 #: characters below which a flexible column is no use
-_LEAST = 12
+_LEAST = 24
 _COLOURS = {
     "green": ("healthy", "ready", "serving", "add", "ok"),
     "yellow": ("starting", "initialising", "draining", "stopping", "backoff", "scale", "change", "warning"),
@@ -60,7 +61,14 @@ def print_row(data: Any, output: str) -> None:
 def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
     """A table on standard output, nothing when there are no rows."""
     if rows:
-        out().print(build(columns, rows, out().width))
+        show(build(columns, rows, out().width))
+
+
+def show(part: RenderableType) -> None:
+    """On standard output, without the spaces that fill up a table's last column."""
+    with out().capture() as captured:
+        out().print(part)
+    click.echo("\n".join(line.rstrip(" ") for line in captured.get().split("\n")), nl=False, color=True)
 
 
 def build(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> Table:
@@ -69,19 +77,28 @@ def build(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) 
     from rich.text import Text
 
     shown = fit(columns, rows, width)
+    widths = share_out(columns, rows, shown, width)
     table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold")
     for place in shown:
         column = columns[place]
-        table.add_column(
-            column.title,
-            justify="right" if column.right else "left",
-            no_wrap=True,
-            overflow="ellipsis",
-            min_width=None if column.flexible else _natural(columns, rows, place),
-        )
+        side: JustifyMethod = "right" if column.right else "left"
+        table.add_column(column.title, justify=side, no_wrap=True, overflow="ellipsis", width=widths[place])
     for row in rows:
         table.add_row(*(Text(row[place], style=STYLES.get(row[place], "")) for place in shown))
     return table
+
+
+def share_out(
+    columns: Sequence[Column], rows: Sequence[Sequence[str]], shown: Sequence[int], width: int
+) -> dict[int, int]:
+    """How wide each shown column is: flexible ones share what the others leave, the shortest first."""
+    natural = {place: _natural(columns, rows, place) for place in shown}
+    flexible = sorted((p for p in shown if columns[p].flexible), key=natural.__getitem__)
+    left = width - _GAP * (len(shown) - 1) - sum(natural[p] for p in shown if p not in flexible)
+    for done, place in enumerate(flexible):
+        natural[place] = min(natural[place], max(1, left // (len(flexible) - done)))
+        left -= natural[place]
+    return natural
 
 
 def fit(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> list[int]:

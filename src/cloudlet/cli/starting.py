@@ -95,7 +95,7 @@ class _Foreground(threading.Thread):
             print_row(event, self._session.output)
         elif self._healthy.is_set() or event.level != "info" or not err().is_terminal:
             print_event(event)
-        if (event.subject, event.event) == ("cloudlet", "going down"):
+        if (event.subject, event.event) == ("cloudlet", "going down") and not self._ended.is_set():
             self._ended.set()
             err().print("a second Ctrl-C leaves at once; what still runs then waits for the next `up`")
 

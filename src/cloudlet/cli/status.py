@@ -7,7 +7,7 @@ import time
 import click
 
 from cloudlet.cli.console import out
-from cloudlet.cli.printing import print_data, print_row
+from cloudlet.cli.printing import print_data, print_row, show
 from cloudlet.cli.session import Session, examples, output_option, pass_session
 from cloudlet.cli.status_view import render
 
@@ -28,7 +28,7 @@ def command(session: Session, hidden: bool, watch: bool) -> None:
     status = session.client().status()
     if session.output == "table":
         for part in render(status, out().width, hidden=hidden):
-            out().print(part, soft_wrap=isinstance(part, str))
+            show(part)
     else:
         print_data(status, session.output)
 

@@ -1,4 +1,4 @@
-"""The end of a stack, in an order in which nothing in flight is cut: the edge, then instances, then engines."""
+"""The end of a stack: instances, which still need the edge to reach one another, then the edge, then engines."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from cloudlet.edge.generation import number_of
 from cloudlet.runtime.client import KeeperClient
 
 _PAUSE = 0.02
+#: seconds for answers under way to leave; connections that clients keep open would last for half a minute
+_EDGE_GRACE = 0.5
 
 
 async def end_all(keeper: KeeperClient, journal: Journal) -> int:
@@ -20,14 +22,14 @@ async def end_all(keeper: KeeperClient, journal: Journal) -> int:
     running = {name: process for name, process in processes.items() if process.exit is None}
     edge = {name for name in running if number_of(name) is not None}
     instances = {name for name, process in running.items() if _is_service(process)}
-    for title, names in (
-        ("the edge finishes what is in flight", edge),
-        ("instances stop", instances),
-        ("engines stop", set(running) - edge - instances),
+    for title, names, grace in (
+        ("instances stop", instances, None),
+        ("the edge stops", edge, _EDGE_GRACE),
+        ("engines stop", set(running) - edge - instances, None),
     ):
         if names:
             journal.info("cloudlet", "going down", f"{title}: {', '.join(sorted(names))}")
-        await _end(keeper, names)
+        await _end(keeper, names, grace)
     for name in await keeper.processes():
         await keeper.forget(name)
     for name in await keeper.sockets():
@@ -40,9 +42,9 @@ def _is_service(process: Process) -> bool:
     return SERVICE_LABEL in process.spec.labels or name.startswith("cloudlet-")
 
 
-async def _end(keeper: KeeperClient, names: Collection[str]) -> None:
+async def _end(keeper: KeeperClient, names: Collection[str], grace: float | None) -> None:
     for name in names:
-        await keeper.stop(name)
+        await keeper.stop(name, grace)
     while True:
         processes = await keeper.processes()
         if all(processes[name].exit is not None for name in names if name in processes):

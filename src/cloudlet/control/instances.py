@@ -218,21 +218,22 @@ class Instances:
 
     async def announce_answered(self) -> None:
         """Give traffic to every instance that proved ready; one whose announcement fails stays for the next turn."""
-        for name in tuple(self._answered):
+        while self._answered:
+            name = self._answered.pop()
             instance = self.records.get(name)
             if instance is None or instance.phase is not Phase.STARTING:
-                self._answered.discard(name)
                 continue
             try:
                 await self._announcer.announce(instance)
             except CloudletError as error:
+                self._answered.add(name)
                 self._journal.warning(name, "not announced yet", str(error))
-                continue
-            self._answered.discard(name)
+                return
             self._step(f"{name} announced")
-            took = time.time() - instance.started
-            self._move(instance, Phase.SERVING, f"it answered {took * 1000:.0f} ms after its start")
-            self._journal.info(name, "serving", instance.because)
+            if instance.phase is Phase.STARTING:
+                took = time.time() - instance.started
+                self._move(instance, Phase.SERVING, f"it answered {took * 1000:.0f} ms after its start")
+                self._journal.info(name, "serving", instance.because)
 
     async def _give_up(self, instance: Instance, because: str) -> None:
         self._cancel_probe(instance.name)

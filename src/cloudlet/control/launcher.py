@@ -59,7 +59,8 @@ class ServiceLauncher:
         )
 
     def _environment(self, service: Service, instance: Instance) -> dict[str, str]:
-        own = {name: self._filled(value, instance) for name, value in service.environment.items()}
+        own = {"PATH": service.search_path}
+        own |= {name: self._filled(value, instance) for name, value in service.environment.items()}
         return instance_environment(
             stack=self._desired.stack.name,
             service=instance.service,

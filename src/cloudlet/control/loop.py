@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import traceback
 from collections.abc import Awaitable, Callable
 
 from cloudlet.control.desired import Desired
@@ -50,6 +51,11 @@ class Loop:
                 await self.turn(time.time())
             except CloudletError as error:
                 self._journal.warning("cloudlet", "a turn of the loop failed", f"{error}; it is made again")
+            except Exception as error:
+                # a bug in one turn must not end the loop, which keeps everything else running
+                where = traceback.extract_tb(error.__traceback__)[-1]
+                what = f"{type(error).__name__}: {error} in {where.filename}:{where.lineno}; please report it"
+                self._journal.error("cloudlet", "a bug in a turn of the loop", what)
             await self._rest()
 
     async def _rest(self) -> None:

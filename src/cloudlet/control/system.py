@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 import time
@@ -45,6 +46,10 @@ from cloudlet.runtime.client import KeeperClient
 from cloudlet.stack import Stack
 
 Step = Callable[[str], None]
+
+#: seconds that requests in flight are given when the stack goes down, and between two looks at them
+_DOWN_DRAIN = 10.0
+_LOOK = 0.02
 
 
 def no_step(_: str) -> None:
@@ -155,15 +160,27 @@ class System:
         return self.instances.restart(services or list(self.desired.stack.services))
 
     async def down(self) -> int:
-        """End everything: first new traffic, then instances, then engines; how many processes that were."""
+        """End everything: requests in flight first, then instances, then engines; how many processes that were."""
         self.desired.going_down = True
         await self._cancel_tasks()
         await self.engines.close()
         await self.instances.close()
         self.journal.info("cloudlet", "going down", "it was asked for")
+        await self._drain_all()
         ended = await end_all(self.keeper, self.journal)
         self.store.clear()
         return ended
+
+    async def _drain_all(self) -> None:
+        """Let every serving instance finish what it has."""
+        serving = [i for i in self.instances.records.values() if i.phase is Phase.SERVING]
+        balanced = [i for i in serving if is_balanced(self.desired.service(i.service))]
+        with contextlib.suppress(CloudletError, TimeoutError):
+            for instance in balanced:
+                await self.edge.drain_server(instance.service, instance.name)
+            async with asyncio.timeout(_DOWN_DRAIN):
+                while any([await self._sessions(instance) for instance in balanced]):
+                    await asyncio.sleep(_LOOK)
 
     async def close(self) -> None:
         """Stop looking after the stack; what runs goes on. A keeper with nothing left to keep ends."""

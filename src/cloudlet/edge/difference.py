@@ -77,7 +77,7 @@ def _servers(old: Backend, new: Backend) -> Difference:
     """A server that moved to another address, or got another ordinal, goes and comes again."""
     before = {server.name: server for server in old.servers}
     after = {server.name: server for server in new.servers}
-    same = {name for name in before.keys() & after.keys() if _place(before[name]) == _place(after[name])}
+    same = {name for name in before.keys() & after.keys() if place(before[name]) == place(after[name])}
     return Difference(
         added=tuple(Placed(new.name, server) for name, server in after.items() if name not in same),
         removed=tuple(Placed(new.name, server) for name, server in before.items() if name not in same),
@@ -89,7 +89,8 @@ def _servers(old: Backend, new: Backend) -> Difference:
     )
 
 
-def _place(server: Server) -> tuple[str, int, int]:
+def place(server: Server) -> tuple[str, int, int]:
+    """What can't change while the server stays."""
     return server.address, server.port, server.ordinal
 
 

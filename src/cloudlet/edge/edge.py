@@ -26,7 +26,7 @@ from cloudlet.contracts.edge import (
 from cloudlet.contracts.paths import StatePaths
 from cloudlet.contracts.process import Exit, Process, Supervisor, User
 from cloudlet.edge import live, statistics
-from cloudlet.edge.difference import Applied, Difference, How, difference
+from cloudlet.edge.difference import Applied, Difference, How, difference, place
 from cloudlet.edge.generation import Generation, Record, fingerprint, number_of, numbers_on_disk
 from cloudlet.edge.predecessors import Predecessors
 from cloudlet.edge.render import render
@@ -39,6 +39,8 @@ from cloudlet.errors import EngineFailed, Refused
 #: seconds until a change made over the socket is in the file, so that many changes are one write
 _WRITE_AFTER = 0.03
 _LOOK = 0.01
+#: seconds within which every request of a server that died has been retried elsewhere or has failed
+_RETRIED = 5.0
 
 
 class Edge:
@@ -139,7 +141,7 @@ class Edge:
             socket, _ = self._running()
             present = self._server(backend, server.name)
             servers = Servers(socket)
-            if present is not None and _same_place(present, server):
+            if present is not None and place(present) == place(server):
                 await servers.ready(backend, server.name)
                 await servers.set_weight(backend, server.name, server.weight)
             else:
@@ -184,7 +186,7 @@ class Edge:
             if self._server(backend, name) is not None:
                 await Servers(socket).fail(backend, name)
                 self._keep(backend, name, None)
-                self._remove_behind(socket, backend, name, within=0.0)
+                self._remove_behind(socket, backend, name, within=_RETRIED)
                 self._write_soon()
 
     async def remove_server(self, backend: str, name: str, within: float = 1.0) -> None:

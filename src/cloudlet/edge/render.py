@@ -54,11 +54,15 @@ def render(configuration: EdgeConfiguration, settings: EdgeSettings, draining: D
 def _handover(settings: EdgeSettings) -> str:
     return section(
         f"backend {HANDOVER_BACKEND} from common",
-        "# to the process that succeeds this one, for requests held here",
+        "# to ourselves, or to the process that succeeds this one; what waits and fails there is timed there",
         "mode http",
+        "timeout server 1d",
+        "option abortonclose",
+        "http-reuse never",
+        "http-request set-log-level silent",
         "http-request set-header cloudlet-handover %[var(txn.backend)]",
-        "http-request set-header cloudlet-deadline %[var(txn.deadline)]",
-        f"server successor unix@{settings.handover} send-proxy-v2 proto h2 ws h1",
+        "http-request set-header cloudlet-deadline %[var(txn.deadline)] if { var(txn.deadline) -m found }",
+        f"server door unix@{settings.handover} send-proxy-v2 pool-max-conn 0",
     )
 
 

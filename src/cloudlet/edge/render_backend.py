@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from cloudlet.contracts.edge import Algorithm, Backend, Balance, Check
+from cloudlet.edge.render_request import REPEATABLE
 from cloudlet.edge.render_server import server_line
 from cloudlet.edge.rendered import milliseconds, section
 from cloudlet.errors import InternalError
@@ -24,8 +25,6 @@ _BALANCE = {
     Algorithm.RESOURCE_BASED: "roundrobin",
 }
 _KEYS = {"header": "req.hdr", "cookie": "req.cook", "query": "url_param"}
-#: what may be sent twice (RFC 9110, 9.2.2), or says itself that it may
-_REPEATABLE = "{ method GET HEAD OPTIONS TRACE PUT DELETE } || { req.hdr(idempotency-key) -m found }"
 
 
 #: (backend, server) pairs that get no new traffic but are still there
@@ -76,7 +75,7 @@ def _retry_lines(backend: Backend) -> list[str]:
         return []
     return [
         "retry-on conn-failure empty-response junk-response",
-        f"http-request disable-l7-retry unless {_REPEATABLE}",
+        f"http-request disable-l7-retry unless {REPEATABLE}",
     ]
 
 
@@ -91,12 +90,14 @@ def _sticky_lines(cookie: str | None) -> list[str]:
     if cookie is None:
         return []
     value = f"{cookie}=%[srv_name]; Path=/; HttpOnly; SameSite=Lax"
+    https = "{ var(txn.scheme) -m str https }"
     other = "!{ srv_name,strcmp(txn.sticky) eq 0 }"
     return [
         f"http-request set-var(txn.sticky) req.cook({cookie})",
+        "http-request set-var(txn.scheme) req.hdr(x-forwarded-proto)",
         "use-server %[var(txn.sticky)] if { var(txn.sticky) -m found }",
-        f'http-response add-header set-cookie "{value}" if !{{ ssl_fc }} {other}',
-        f'http-response add-header set-cookie "{value}; Secure" if {{ ssl_fc }} {other}',
+        f'http-response add-header set-cookie "{value}" if !{https} {other}',
+        f'http-response add-header set-cookie "{value}; Secure" if {https} {other}',
         f"http-response add-header cache-control private if {other}",
     ]
 

@@ -1,5 +1,6 @@
 """Who listens: the gateway, whose requests follow the routes; internal and TCP listeners, each for one backend; and
-the door by which a predecessor hands requests over. The rules of internal listeners are the same for all of them and
+the door by which a predecessor hands requests over (and this process passes what must not be repeated, see
+render_request.once). The rules of internal listeners are the same for all of them and
 stand in defaults of their own; each listener says only its backend."""
 
 from __future__ import annotations
@@ -83,14 +84,12 @@ def _handover(configuration: EdgeConfiguration, settings: EdgeSettings) -> str:
     return section(
         f"frontend {request.HANDOVER_BACKEND} from http",
         f"bind unix@{settings.handover} accept-proxy mode 600",
-        "# from the process that this one succeeds, which has stripped, identified and routed the request",
         *_begin(configuration),
         *request.normalise(),
-        "http-request set-var(txn.id) req.hdr(x-request-id)",
-        "http-request set-var(txn.backend) req.hdr(cloudlet-handover)",
-        "http-request set-var(txn.deadline) req.hdr(cloudlet-deadline) if { req.hdr(cloudlet-deadline) -m found }",
-        "http-request del-header cloudlet- -m beg",
-        *_end(configuration, settings),
+        *request.recognise(),
+        *request.fall_back(configuration, settings),
+        *request.leave(),
+        *request.hold(settings),
         *request.balance(),
     )
 
@@ -102,7 +101,12 @@ def _begin(configuration: EdgeConfiguration) -> list[str]:
 
 
 def _end(configuration: EdgeConfiguration, settings: EdgeSettings) -> list[str]:
-    return [*request.fall_back(configuration, settings), *request.hold(settings)]
+    return [
+        *request.fall_back(configuration, settings),
+        *request.leave(),
+        *request.once(),
+        *request.hold(settings),
+    ]
 
 
 def _tcp(listener: Listener, configuration: EdgeConfiguration) -> str:

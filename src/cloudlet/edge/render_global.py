@@ -9,7 +9,6 @@ from cloudlet.edge.settings import EdgeSettings
 
 #: the name of the state of servers that a predecessor leaves; it counts once, at the start of its successor
 SERVER_STATE = "servers.state"
-ERRORS = "problems"
 #: a request's own log line; times in milliseconds: waiting for a server, for the answer, altogether
 _HTTP_LOG = (
     '{"request":"%[var(txn.id),json(utf8s)]","client":"%ci","frontend":"%f","backend":"%b","server":"%s",'
@@ -26,8 +25,7 @@ _TCP_LOG = (
 def global_sections(configuration: EdgeConfiguration, settings: EdgeSettings) -> list[str]:
     return [
         _global(configuration, settings),
-        section(f"http-errors {ERRORS}", *error_lines(str(settings.folder))),
-        _defaults(),
+        _defaults(settings),
         _defaults_http(),
         _defaults_tcp(),
         _defaults_backend(),
@@ -49,7 +47,7 @@ def _global(configuration: EdgeConfiguration, settings: EdgeSettings) -> str:
     )
 
 
-def _defaults() -> str:
+def _defaults(settings: EdgeSettings) -> str:
     return section(
         "defaults common",
         "timeout connect 2s",
@@ -63,7 +61,7 @@ def _defaults() -> str:
         "log stdout format raw local0 err",
         "option log-separate-errors",
         "option dontlognull",
-        f"errorfiles {ERRORS}",
+        *error_lines(settings.folder),
     )
 
 

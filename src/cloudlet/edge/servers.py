@@ -8,6 +8,7 @@ import time
 from cloudlet.contracts.edge import Backend, Server
 from cloudlet.edge.render_server import address, server_arguments
 from cloudlet.edge.socket import RuntimeSocket
+from cloudlet.edge.statistics import parse
 from cloudlet.errors import EngineFailed
 
 #: seconds between two attempts to delete a server that still has connections
@@ -45,9 +46,9 @@ class Servers:
         await self._state(backend, server, "maint")
 
     async def fail(self, backend: str, server: str) -> None:
-        """Its process is dead: no request any more, what it had is ended, so that it is retried elsewhere."""
-        path = f"{backend}/{server}"
-        await self._socket.ask(f"set server {path} state maint", f"shutdown sessions server {path}")
+        """Its process is dead: no request any more. What it had is not cut: HAProxy sees the connections break and
+        retries elsewhere, which cutting would prevent."""
+        await self._state(backend, server, "maint")
 
     async def set_weight(self, backend: str, server: str, weight: int) -> None:
         """Effective at once, 0 to 256."""
@@ -68,11 +69,24 @@ class Servers:
                 raise EngineFailed(f"haproxy keeps connections of {backend}/{server} {_CUT:g} s after they were cut")
 
     async def _deleted_until(self, backend: str, server: str, deadline: float) -> bool:
+        attempt = 0
         while not await self._deleted(backend, server):
             if time.monotonic() >= deadline:
                 return False
+            if not await self._sessions(backend, server):
+                await self._close_idle(backend, server, attempt)
+            attempt += 1
             await asyncio.sleep(_ATTEMPT)
         return True
+
+    async def _close_idle(self, backend: str, server: str, attempt: int) -> None:
+        """A connection that was in use when maintenance began stays open, idle, and hinders the deletion. HAProxy
+        closes those when the address changes, and nobody is sent there meanwhile: ports 1 and 2 in turn."""
+        await self._socket.ask(f"set server {backend}/{server} addr 127.0.0.1 port {1 + attempt % 2}")
+
+    async def _sessions(self, backend: str, server: str) -> int:
+        found = parse(await self._socket.ask(f"show stat {backend} 6 -1"))
+        return sum(item.sessions for group in found for item in group.servers if item.name == server)
 
     async def _deleted(self, backend: str, server: str) -> bool:
         try:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from cloudlet.errors import EngineFailed
 
-#: syslog levels emergency to warning
-_REFUSAL = re.compile(r"^\[[0-4]\]: (.*)$", re.MULTILINE)
+#: syslog levels emergency to error; some successes come as a warning
+_REFUSAL = re.compile(r"^\[[0-3]\]: (.*)$", re.MULTILINE)
 _TIMEOUT = 5.0
 _RETRY = 0.002
 #: bytes of one command with its payload; HAProxy takes what fits its buffer of 16 kB

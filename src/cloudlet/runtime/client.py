@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 import weakref
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -19,13 +20,16 @@ from cloudlet.errors import DependencyError, Refused
 from cloudlet.runtime import wire
 from cloudlet.runtime.exits import Exits
 from cloudlet.runtime.keeper.protocol import PROTOCOL
-from cloudlet.runtime.launching import launch
+from cloudlet.runtime.launching import KeeperDied, launch
 from cloudlet.runtime.link import Link, LinkLost
 
 #: how often one question is put to successors before its asker is told
 _ATTEMPTS = 3
 #: seconds between two attempts to have a keeper again while nobody asks for anything
 _RETRY = 0.5
+#: seconds for a keeper to start and answer, and between two attempts to start it
+_REACHED_WITHIN = 10.0
+_PAUSE = 0.05
 
 
 class KeeperClient:
@@ -150,33 +154,46 @@ class KeeperClient:
             return self._link
 
     async def _open(self) -> Link:
-        link = await self._reach()
-        try:
-            hello = await link.ask("ping")
-            if hello["protocol"] != PROTOCOL:
-                raise Refused(
-                    f"the keeper of {self._paths.root} is of cloudlet {hello['version']}, which speaks otherwise;"
-                    f" run `cloudlet down` with that version first"
-                )
-            await link.ask("attach")
-            await link.ask("processes")
-        except LinkLost as error:
-            raise DependencyError("the keeper died as soon as it answered; see its log") from error
-        except Refused:
-            await link.close()
-            raise
-        return link
+        for _ in range(_ATTEMPTS):
+            link = await self._reach()
+            try:
+                await self._greet(link)
+                return link
+            except LinkLost:
+                continue
+            except Refused:
+                await link.close()
+                raise
+        raise DependencyError(f"the keeper dies as soon as it answers; {self._paths.logs / 'keeper.log'} says why")
+
+    async def _greet(self, link: Link) -> None:
+        hello = await link.ask("ping")
+        if hello["protocol"] != PROTOCOL:
+            raise Refused(
+                f"the keeper of {self._paths.root} is of cloudlet {hello['version']}, which speaks otherwise;"
+                f" run `cloudlet down` with that version first"
+            )
+        await link.ask("attach")
+        await link.ask("processes")
 
     async def _reach(self) -> Link:
-        with contextlib.suppress(OSError):
-            return await Link.open(self._paths.keeper_socket, self._observe, self._lost)
-        await launch(self._paths)
-        try:
-            return await Link.open(self._paths.keeper_socket, self._observe, self._lost)
-        except OSError as error:
-            raise DependencyError(
-                f"the keeper does not answer on {self._paths.keeper_socket}: {error.strerror}"
-            ) from error
+        """Connect, starting a keeper as often as it takes: one may be killed as it starts, or be another
+        caller's that holds the lock and does not listen yet."""
+        deadline = time.monotonic() + _REACHED_WITHIN
+        problem: Exception | None = None
+        while True:
+            try:
+                return await Link.open(self._paths.keeper_socket, self._observe, self._lost)
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise DependencyError(
+                        f"no keeper answers on {self._paths.keeper_socket}: {problem or error.strerror}"
+                    ) from error
+            try:
+                await launch(self._paths)
+            except KeeperDied as error:
+                problem = error
+            await asyncio.sleep(_PAUSE if problem else _PAUSE / 10)
 
     def _lost(self) -> None:
         if not self._closing and (self._relinking is None or self._relinking.done()):

@@ -12,10 +12,14 @@ from cloudlet.contracts.paths import StatePaths
 from cloudlet.errors import DependencyError
 
 
+class KeeperDied(Exception):
+    """The keeper ended before it listened, and gave no reason: it was killed."""
+
+
 async def launch(paths: StatePaths) -> None:
     """Return when a keeper listens, whoever started it: two at once are settled by its lock.
 
-    Raises DependencyError with the reason when it cannot run.
+    Raises DependencyError with the reason when it cannot run, KeeperDied.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
     log = os.open(paths.logs / "keeper.log", flags, 0o600)
@@ -34,9 +38,10 @@ async def launch(paths: StatePaths) -> None:
     finally:
         os.close(log)
     answer, _ = await process.communicate()
+    if process.returncode and answer:
+        raise DependencyError(f"{answer.decode(errors='replace')}; {paths.logs / 'keeper.log'} says more")
     if process.returncode:
-        reason = answer.decode(errors="replace") or f"it ended with status {process.returncode}"
-        raise DependencyError(f"the keeper did not start: {reason}; {paths.logs / 'keeper.log'} says more")
+        raise KeeperDied(f"it was killed as it started; {paths.logs / 'keeper.log'} may say more")
 
 
 def _command(paths: StatePaths) -> list[str]:

@@ -44,7 +44,7 @@ def _detach() -> int:
         os.close(writing)
         with os.fdopen(reading, "rb") as file:
             answer = file.read()
-        os.write(1, b"" if answer == _READY else answer or b"the keeper died as it started; see keeper.log")
+        os.write(1, b"" if answer == _READY else answer)
         os._exit(0 if answer == _READY else 1)
     os.close(reading)
     os.setsid()

@@ -7,7 +7,6 @@ must be able to do (enter the folder, execute the program) after.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import json
 import os
@@ -62,6 +61,8 @@ def become(launch: Launch, report: int) -> NoReturn:
 
 
 def _prepare(launch: Launch, report: int, warnings: list[str]) -> int:
+    if launch.user is not None and os.geteuid() not in (0, launch.user.uid):
+        raise PermissionError(f"only root can run it as user {launch.user.uid}")
     os.setsid()
     _default_signals()
     _join(launch.groups, warnings)
@@ -95,7 +96,7 @@ def _redirect(launch: Launch) -> None:
     null = os.open("/dev/null", os.O_RDWR)
     os.dup2(null, 0)
     fifo = os.open(launch.fifo, os.O_RDWR | os.O_NOFOLLOW)
-    if launch.user is not None:
+    if launch.user is not None and os.geteuid() == 0:
         os.fchown(fifo, launch.user.uid, launch.user.gid)  # so that it may open /dev/stdout
     os.dup2(fifo, 1)
     os.dup2(fifo, 2)
@@ -134,10 +135,8 @@ def _limit_files(launch: Launch, warnings: list[str]) -> None:
 
 def _change_user(launch: Launch, warnings: list[str]) -> None:
     user = launch.user
-    if user is None or (os.geteuid() == user.uid and os.geteuid() != 0):
+    if user is None or os.geteuid() != 0:
         return
-    if os.geteuid() != 0:
-        raise OSError(errno.EPERM, f"only root can run it as user {user.uid}")
     if not kernel.drop_to(user.uid, user.gid, reads_all=user.reads_all):
         warnings.append(f"user {user.uid} reads only what modes allow: this machine does not grant CAP_DAC_READ_SEARCH")
 

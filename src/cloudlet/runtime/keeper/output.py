@@ -2,7 +2,8 @@
 
 The process holds the FIFO open for reading and writing, so that with no keeper there it neither gets SIGPIPE
 nor loses anything: it fills the pipe, and waits when that is full. The keeper does the same, so it never sees
-an end of file that a dying process would repeat for ever.
+an end of file that a dying process would repeat for ever. One thing is lost: what a process printed last when
+it ends while no keeper is there, since a pipe that nobody has open forgets what is in it.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""What the benchmarks share. Standard library only; nothing here is imported by cloudlet itself."""

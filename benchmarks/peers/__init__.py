@@ -1,0 +1,1 @@
+"""The proxies that the edge is measured against, each with the configuration its own experts would write."""
