@@ -18,17 +18,20 @@ def duties(proxy: Proxy) -> dict[str, str]:
     """What the server is told of the client's address, the scheme, the host, and by which request id."""
     seen = _seen(proxy)
     return {
-        "client address": _told(seen.get("for", ""), "127.0.0.1"),
-        "scheme": _told(seen.get("proto", ""), "http"),
+        "client address": _told(seen.get("for", ""), _CLAIMED["X-Forwarded-For"]),
+        "scheme": _told(seen.get("proto", ""), _CLAIMED["X-Forwarded-Proto"]),
         "host": "told" if seen.get("host") else "not told",
         "request id": "made" if seen.get("id") else "none",
     }
 
 
-def _told(value: str, truth: str) -> str:
-    if value == truth:
+def _told(value: str, claim: str) -> str:
+    """Envoy puts another address of this machine for a loopback one, so the truth is whatever the client did not claim."""
+    if not value:
+        return "not told"
+    if claim not in value:
         return "told"
-    return "added to what the client claims" if truth in value else "as the client claims" if value else "not told"
+    return "as the client claims" if value == claim else "added to what the client claims"
 
 
 def _seen(proxy: Proxy) -> dict[str, str]:

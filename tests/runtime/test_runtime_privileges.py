@@ -14,6 +14,8 @@ from cloudlet.contracts.process import Limits, User
 from cloudlet.errors import OperatorError
 from cloudlet.runtime import cgroups
 from cloudlet.runtime.client import KeeperClient
+from cloudlet.runtime.keeper.cgroup import Hierarchy, find, write
+from cloudlet.runtime.keeper.record import Limits as KeeperLimits
 from cloudlet.runtime.users import FIRST, LAST, can_grant_reading, reachable, user_for
 
 from .programs import FOREVER, command, next_exit, printed, python, shell, status, until
@@ -154,6 +156,29 @@ async def test_cpu_is_limited_and_can_be_changed(keeper: KeeperClient, paths: St
 
 def _groups(name: str) -> list[Path]:
     return [path for path in Path("/sys/fs/cgroup").rglob(f"cloudlet-*-{name}") if path.is_dir()]
+
+
+def test_the_unified_hierarchy_hands_controllers_on(tmp_path: Path) -> None:
+    """Version 2: groups are made below the nearest ancestor that has the controllers and may hand them on."""
+    mount, proc = tmp_path / "cgroup", tmp_path / "proc"
+    own = mount / "user.slice" / "session.scope"
+    for folder, controllers in ((own, ""), (own.parent, "memory pids"), (mount, "cpu memory pids")):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "cgroup.controllers").write_text(controllers)
+        (folder / "cgroup.subtree_control").write_text("memory")
+    (proc / "self").mkdir(parents=True)
+    (proc / "mounts").write_text(f"cgroup2 {mount} cgroup2 rw 0 0\n")
+    (proc / "self/cgroup").write_text("0::/user.slice/session.scope\n")
+    assert find(proc) == ([Hierarchy(2, ("cpu", "memory"), mount)], "")
+    assert (mount / "cgroup.subtree_control").read_text() == "+cpu +memory"
+    for name in ("cpu.max", "memory.max", "memory.swap.max"):
+        (own / name).write_text("")
+    write(own, KeeperLimits(cpu=0.5, memory=1000))
+    found = [(own / name).read_text() for name in ("cpu.max", "memory.max", "memory.swap.max")]
+    assert found == ["50000 100000", "1000", "0"]
+    (mount / "cgroup.controllers").write_text("memory pids")
+    hierarchies, reason = find(proc)
+    assert not hierarchies and "may hand on cpu and memory" in reason
 
 
 def test_whether_limits_hold_is_said_in_a_sentence() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -17,7 +18,7 @@ from cloudlet.contracts.process import HeldSocket, Restart
 from cloudlet.errors import Refused
 from cloudlet.runtime.client import KeeperClient
 
-from .programs import FOREVER, alive, keeper_pid, next_exit, printed, python, shell, until
+from .programs import FOREVER, alive, command, keeper_pid, next_exit, printed, python, shell, until
 
 SERVER = """
 import os, socket
@@ -138,6 +139,22 @@ async def test_a_socket_nobody_has_is_bound_again(keeper: KeeperClient, paths: S
     await kill_keeper(paths)
     assert await keeper.sockets() == {"web": held, "names": names}
     socket.create_connection((held.host, held.port)).close()
+
+
+async def test_after_a_boot_nothing_is_believed(keeper: KeeperClient, paths: StatePaths) -> None:
+    """A state from before the machine was started again names processes that are others now: none is touched."""
+    process = await keeper.start(command(paths, "a-1", ("sleep", "60"), restart=Restart.ON_FAILURE))
+    try:
+        await keeper.close()
+        old = await kill_keeper(paths)
+        await until(lambda: not alive(old))
+        state = json.loads(paths.keeper_state.read_text())
+        paths.keeper_state.write_text(json.dumps({**state, "boot": "another"}))
+        successor = await KeeperClient.connect(paths)
+        assert await successor.processes() == {} and alive(process.pid)
+        await successor.close()
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
 
 
 @pytest.fixture

@@ -38,6 +38,8 @@ from cloudlet.errors import EngineFailed, Refused
 
 #: seconds until a change made over the socket is in the file, so that many changes are one write
 _WRITE_AFTER = 0.03
+#: seconds that connections of a server that was taken out may last, where its process does not end
+_CUT_AFTER = 60.0
 _LOOK = 0.01
 #: seconds within which every request of a server that died has been retried elsewhere or has failed
 _RETRIED = 5.0
@@ -87,11 +89,9 @@ class Edge:
 
     async def close(self) -> None:
         """Leave HAProxy running and its files as they should be."""
-        for task in tuple(self._removals.values()):
-            task.cancel()
-        await asyncio.gather(*self._removals.values(), return_exceptions=True)
+        await self._stop_removals()
         if self._generation is not None:
-            await self._write_now()
+            self._write_now()
 
     async def exited(self, end: Exit) -> bool:
         """A process ended; whether it was the edge's. A predecessor is forgotten; the present one, restarted by the
@@ -136,20 +136,34 @@ class Edge:
 
     async def add_server(self, backend: str, server: Server) -> None:
         """Give it requests. Harmless when it has them already; another server of its name goes first."""
-        await self._removed(backend, server.name)
         async with self._changing:
             socket, _ = self._running()
             present = self._server(backend, server.name)
-            servers = Servers(socket)
             if present is not None and place(present) == place(server):
-                await servers.ready(backend, server.name)
-                await servers.set_weight(backend, server.name, server.weight)
+                await Servers(socket).ready(backend, server.name)
+                await Servers(socket).set_weight(backend, server.name, server.weight)
+                self._keep(backend, server.name, server)
             else:
-                if present is not None:
-                    await servers.remove(backend, server.name, within=0.0)
-                await servers.add(self._backend(backend), server)
-            self._keep(backend, server.name, server)
+                await self._put(backend, server)
             self._write_soon()
+
+    async def _put(self, backend: str, server: Server) -> None:
+        """Add it in the place of whatever has its name now, or is still on its way out."""
+        socket, _ = self._running()
+        if self._server(backend, server.name) is not None:
+            await self._take(backend, server.name)
+        await self._finish_removal(backend, server.name)
+        await Servers(socket).add(self._backend(backend), server)
+        self._keep(backend, server.name, server)
+
+    async def _take(self, backend: str, name: str) -> None:
+        """No request goes there any more, and it is deleted behind us when its connections have ended."""
+        socket, _ = self._running()
+        await Servers(socket).maintenance(backend, name)
+        self._keep(backend, name, None)
+        task = asyncio.create_task(Servers(socket).delete(backend, name, _CUT_AFTER))
+        self._removals[backend, name] = task
+        task.add_done_callback(lambda done: self._removal_done(backend, name, done))
 
     async def drain_server(self, backend: str, name: str) -> None:
         """No new requests but those of a sticky client; what it has goes on. Nothing when it is not there."""
@@ -180,26 +194,24 @@ class Edge:
                 self._write_soon()
 
     async def fail_server(self, backend: str, name: str) -> None:
-        """Its process is dead: out at once, and what it had is retried elsewhere where that is allowed."""
+        """Its process is dead: no request goes there any more. What it had ended with it, and is answered or retried
+        by what HAProxy sees of that. Nothing when it is not there."""
         async with self._changing:
-            socket, _ = self._running()
             if self._server(backend, name) is not None:
-                await Servers(socket).fail(backend, name)
-                self._keep(backend, name, None)
-                self._remove_behind(socket, backend, name, within=_RETRIED)
+                await self._take(backend, name)
                 self._write_soon()
 
     async def remove_server(self, backend: str, name: str, within: float = 1.0) -> None:
-        """Take it out; requests it still has after `within` seconds are cut. When this returns, neither HAProxy nor
-        its files know the address. Nothing when it is not there."""
+        """Take it out. When this returns no request goes there and no file names the address, and what it had has
+        ended, or goes on after `within` seconds of waiting: end the process, and its clients get their 502. Nothing
+        when it is not there."""
         async with self._changing:
-            socket, _ = self._running()
             if self._server(backend, name) is not None:
-                await Servers(socket).maintenance(backend, name)
-                self._keep(backend, name, None)
-                self._remove_behind(socket, backend, name, within)
-        await self._removed(backend, name)
-        await self._write_now()
+                await self._take(backend, name)
+            self._write_now()
+        task = self._removals.get((backend, name))
+        if task is not None:
+            await asyncio.wait([task], timeout=within)
 
     # what is seen
 
@@ -285,7 +297,7 @@ class Edge:
 
     async def _succeed(self, wanted: Record) -> None:
         """Start a process with the wanted configuration in place of the present one, if there is one."""
-        await self._finish_removals()
+        await self._stop_removals()
         before, present = self._generation, self._process
         known = numbers_on_disk(self._paths) + [before.number if before else 0]
         generation = Generation.of(max(known) + 1, self._paths, self._user)
@@ -339,12 +351,9 @@ class Edge:
         socket, generation = self._running()
         servers = Servers(socket)
         for placed in steps.removed:
-            await servers.remove(placed.backend, placed.server.name, within=0.0)
-            self._keep(placed.backend, placed.server.name, None)
+            await self._take(placed.backend, placed.server.name)
         for placed in steps.added:
-            await self._removed(placed.backend, placed.server.name)
-            await servers.add(self._backend(placed.backend), placed.server)
-            self._keep(placed.backend, placed.server.name, placed.server)
+            await self._put(placed.backend, placed.server)
         for placed in steps.reweighted:
             await servers.set_weight(placed.backend, placed.server.name, placed.server.weight)
         for backend, name in self._record.draining - wanted.draining:
@@ -354,7 +363,7 @@ class Edge:
             for file, entries in route_maps(wanted.configuration.routes).items():
                 await socket.replace_map(generation.settings.file(file), entries)
         self._record = wanted
-        await self._write_now()
+        self._write_now()
 
     # the present record
 
@@ -378,17 +387,25 @@ class Edge:
 
     # removals that go on behind
 
-    def _remove_behind(self, socket: RuntimeSocket, backend: str, name: str, within: float) -> None:
-        task = asyncio.create_task(Servers(socket).remove(backend, name, within))
-        self._removals[backend, name] = task
-        task.add_done_callback(lambda _: self._removals.pop((backend, name), None))
-
-    async def _removed(self, backend: str, name: str) -> None:
+    async def _finish_removal(self, backend: str, name: str) -> None:
+        """Its name is wanted again: cut what it still has."""
         task = self._removals.get((backend, name))
-        if task is not None:
-            await task
+        if task is None:
+            return
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await Servers(self._running()[0]).delete(backend, name, within=0.0)
 
-    async def _finish_removals(self) -> None:
+    def _removal_done(self, backend: str, name: str, done: asyncio.Task[None]) -> None:
+        """One that failed is in maintenance still; the next process does not know it."""
+        if self._removals.get((backend, name)) is done:
+            del self._removals[backend, name]
+        if not done.cancelled():
+            done.exception()
+
+    async def _stop_removals(self) -> None:
+        for task in tuple(self._removals.values()):
+            task.cancel()
         await asyncio.gather(*self._removals.values(), return_exceptions=True)
 
     # files
@@ -399,9 +416,9 @@ class Edge:
 
     async def _write_later(self) -> None:
         await asyncio.sleep(_WRITE_AFTER)
-        await self._write_now()
+        self._write_now()
 
-    async def _write_now(self) -> None:
+    def _write_now(self) -> None:
         _, generation = self._running()
         self._write_files(generation, self._record)
 

@@ -90,6 +90,8 @@ def _handover(configuration: EdgeConfiguration, settings: EdgeSettings) -> str:
         *request.fall_back(configuration, settings),
         *request.leave(),
         *request.hold(settings),
+        "# gRPC's answers without a body say so, or HTTP/1 on the way back would give them an empty one",
+        "http-after-response set-header content-length 0 if { res.hdr(grpc-status) -m found }",
         *request.balance(),
     )
 

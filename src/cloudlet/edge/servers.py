@@ -11,8 +11,8 @@ from cloudlet.edge.socket import RuntimeSocket
 from cloudlet.edge.statistics import parse
 from cloudlet.errors import EngineFailed
 
-#: seconds between two attempts to delete a server that still has connections
-_ATTEMPT = 0.005
+#: seconds between two attempts to delete a server that still has connections, growing from the first to the second
+_ATTEMPT, _LATER_ATTEMPT = 0.005, 0.25
 #: seconds that HAProxy gets to close connections that were cut
 _CUT = 2.0
 _GONE = "No such server"
@@ -45,28 +45,20 @@ class Servers:
         """No request any more; what it has goes on."""
         await self._state(backend, server, "maint")
 
-    async def fail(self, backend: str, server: str) -> None:
-        """Its process is dead: no request any more. What it had is not cut: HAProxy sees the connections break and
-        retries elsewhere, which cutting would prevent."""
-        await self._state(backend, server, "maint")
-
     async def set_weight(self, backend: str, server: str, weight: int) -> None:
         """Effective at once, 0 to 256."""
         await self._socket.ask(f"set server {backend}/{server} weight {weight}")
 
-    async def remove(self, backend: str, server: str, within: float) -> None:
-        """Take it out: no new requests now, and after `within` seconds those it still has are cut. Returns when the
-        server is gone; one that is not there is gone already."""
-        try:
-            await self.maintenance(backend, server)
-        except EngineFailed as error:
-            if _GONE in str(error):
-                return
-            raise
+    async def delete(self, backend: str, server: str, within: float) -> None:
+        """Forget a server in maintenance once its connections have ended; after `within` seconds they are cut, which
+        hangs up on their clients without an answer. One that is not there is deleted already."""
         if not await self._deleted_until(backend, server, time.monotonic() + within):
-            await self._socket.ask(f"shutdown sessions server {backend}/{server}")
+            await self.cut(backend, server)
             if not await self._deleted_until(backend, server, time.monotonic() + _CUT):
                 raise EngineFailed(f"haproxy keeps connections of {backend}/{server} {_CUT:g} s after they were cut")
+
+    async def cut(self, backend: str, server: str) -> None:
+        await self._socket.ask(f"shutdown sessions server {backend}/{server}")
 
     async def _deleted_until(self, backend: str, server: str, deadline: float) -> bool:
         attempt = 0
@@ -76,7 +68,7 @@ class Servers:
             if not await self._sessions(backend, server):
                 await self._close_idle(backend, server, attempt)
             attempt += 1
-            await asyncio.sleep(_ATTEMPT)
+            await asyncio.sleep(min(_ATTEMPT * attempt, _LATER_ATTEMPT))
         return True
 
     async def _close_idle(self, backend: str, server: str, attempt: int) -> None:

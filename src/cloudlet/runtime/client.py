@@ -129,6 +129,7 @@ class KeeperClient:
         self._closing = True
         if self._relinking is not None:
             self._relinking.cancel()
+            await asyncio.wait([self._relinking])
         if self._link is not None:
             await self._link.close()
         for exits in tuple(self._listeners):

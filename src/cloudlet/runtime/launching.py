@@ -11,6 +11,9 @@ import cloudlet
 from cloudlet.contracts.paths import StatePaths
 from cloudlet.errors import DependencyError
 
+#: bytes of the keeper's own log, looked at when one is started
+_LOG_AT_MOST = 1024 * 1024
+
 
 class KeeperDied(Exception):
     """The keeper ended before it listened, and gave no reason: it was killed."""
@@ -22,7 +25,7 @@ async def launch(paths: StatePaths) -> None:
     Raises DependencyError with the reason when it cannot run, KeeperDied.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-    log = os.open(paths.logs / "keeper.log", flags, 0o600)
+    log = os.open(_fresh(paths.logs / "keeper.log"), flags, 0o600)
     try:
         process = await asyncio.create_subprocess_exec(
             *_command(paths),
@@ -42,6 +45,13 @@ async def launch(paths: StatePaths) -> None:
         raise DependencyError(f"{answer.decode(errors='replace')}; {paths.logs / 'keeper.log'} says more")
     if process.returncode:
         raise KeeperDied(f"it was killed as it started; {paths.logs / 'keeper.log'} may say more")
+
+
+def _fresh(log: Path) -> Path:
+    """Put a log that grew aside; a keeper says little."""
+    if log.exists() and log.stat().st_size > _LOG_AT_MOST:
+        log.replace(log.with_name(f"{log.name}.1"))
+    return log
 
 
 def _command(paths: StatePaths) -> list[str]:

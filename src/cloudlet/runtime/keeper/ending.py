@@ -102,9 +102,13 @@ class Endings:
     def _finish(self, life: Life) -> None:
         self._loop.unwatch(life.output.descriptor)
         groups = life.record.groups
-        if cgroup.memory_kills(groups):
-            life.output.note(f"killed: it used more memory than its limit of {life.record.spec.limits.memory} bytes")
-        life.output.finish()
+        try:
+            if cgroup.memory_kills(groups):
+                limit = life.record.spec.limits.memory
+                life.output.note(f"killed: it used more memory than its limit of {limit} bytes")
+            life.output.finish()
+        except OSError as error:
+            say(f"{life.name}: the end of its output is lost: {error}")
         cgroup.remove(groups)
         life.record.groups = []
         life.close()

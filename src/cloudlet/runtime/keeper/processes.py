@@ -192,8 +192,7 @@ class Processes:
 
     def bury(self, record: Record, output: Output) -> None:
         """One that ended while no keeper was there: what is left of it ends too. Nobody knows its status."""
-        assert record.pid is not None
-        send_all(procfs.family(record.pid, output.fifo), signal.SIGKILL)
+        send_all(procfs.printers(output.fifo), signal.SIGKILL)
         output.finish()
         cgroup.remove(record.groups)
         record.groups = []
@@ -254,7 +253,8 @@ class Processes:
                 self._report(end)
             record.quick_deaths += 1
             self._store.save()
-            self._pending[record.spec.name] = self._loop.later(1.0, lambda: self._restart(record))
+            delay = max(1.0, self._delay(record) or 0.0)
+            self._pending[record.spec.name] = self._loop.later(delay, lambda: self._restart(record))
             return
         record.restarts += 1
         record.previous_exit = {**end, "restarted_as": record.pid}

@@ -82,6 +82,15 @@ def family(leader: int, fifo: Path) -> list[int]:
     ]
 
 
+def printers(fifo: Path) -> list[int]:
+    """Whoever prints to this FIFO: certain, where a process id may have been used again."""
+    try:
+        target = fifo.stat()
+    except OSError:
+        return []
+    return [found.pid for found in _all() if found.pid != os.getpid() and _prints_to(found.pid, target)]
+
+
 def leader_of(fifo: Path) -> Stat | None:
     """The process started with this FIFO as its output: the eldest session leader that prints to it."""
     try:

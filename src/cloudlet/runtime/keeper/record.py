@@ -117,13 +117,20 @@ class SocketRecord:
     datagram: bool
 
 
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
 @dataclass(slots=True)
 class State:
-    """Everything a successor needs. `next_descriptor` only grows, so no number ever means two sockets."""
+    """Everything a successor needs. `next_descriptor` only grows, so no number ever means two sockets. `boot`
+    names the run of the machine: after another boot the process ids mean others, and nothing of this is
+    left."""
 
     processes: dict[str, Record] = field(default_factory=dict)
     sockets: dict[str, SocketRecord] = field(default_factory=dict)
     next_descriptor: int = 100
+    boot: str = field(default_factory=_boot)
 
     def save(self, path: Path) -> None:
         """Raises OSError; the state before is then still there."""
@@ -142,6 +149,8 @@ class State:
         try:
             wire = json.loads(path.read_text(encoding="ascii"))
         except FileNotFoundError:
+            return cls()
+        if wire["boot"] != _boot():
             return cls()
         processes = {
             name: Record(**{**record, "spec": Spec.parse(record["spec"])}) for name, record in wire["processes"].items()
