@@ -14,7 +14,7 @@ demo: $(VENV)/.installed  ## run examples/shop and send real orders through it u
 	@$(BIN)/python examples/shop/demo.py
 
 test: $(VENV)/.installed check  ## every check and every test but the long ones
-	$(BIN)/pytest --cov --cov-report=term:skip-covered
+	$(BIN)/pytest -m 'not soak' --cov --cov-report=term:skip-covered
 
 check: $(VENV)/.installed  ## formatting, lint, types, the import contract, generated docs
 	$(BIN)/ruff format --check .
@@ -22,12 +22,14 @@ check: $(VENV)/.installed  ## formatting, lint, types, the import contract, gene
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m cloudlet.stack.reference --check docs/reference/file.md docs/reference/cloudlet.schema.json
+	$(BIN)/python -m cloudlet.cli.reference --check docs/reference/commands.md
 
 soak: $(VENV)/.installed  ## the long fault and load runs
 	$(BIN)/pytest -m soak -s
 
 docs: $(VENV)/.installed  ## write the generated pages again
 	$(BIN)/python -m cloudlet.stack.reference docs/reference/file.md docs/reference/cloudlet.schema.json
+	$(BIN)/python -m cloudlet.cli.reference docs/reference/commands.md
 
 bench: $(VENV)/.installed  ## the budgets, measured; benchmarks/README.md says what each needs
 	$(BIN)/python benchmarks/edge.py

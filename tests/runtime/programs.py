@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -82,3 +85,21 @@ def status(pid: int, field: str) -> str:
         if line.startswith(f"{field}:"):
             return line.partition(":")[2].strip()
     raise AssertionError(f"no {field} in the status of {pid}")
+
+
+def end_all(state: StatePaths) -> None:
+    """Kill the keeper of this state and all it runs, by process id, whatever state a test left them in."""
+    pid = keeper_pid(state)
+    if pid is not None:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    if not state.keeper_state.exists():
+        return
+    for name, record in json.loads(state.keeper_state.read_text())["processes"].items():
+        fifo = state.run / f"{name}.fifo"
+        left = procfs.family(record["pid"] or 0, fifo) if fifo.exists() else []
+        if record["pid"] and procfs.runs(record["pid"], record["started_ticks"]):
+            left.append(record["pid"])
+        for one in left:
+            with suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)

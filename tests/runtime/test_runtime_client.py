@@ -19,7 +19,7 @@ from cloudlet.contracts.paths import StatePaths
 from cloudlet.errors import Refused
 from cloudlet.runtime.client import KeeperClient
 
-from .programs import FOREVER, alive, keeper_pid, next_exit, python, shell, status, until
+from .programs import FOREVER, alive, command, keeper_pid, next_exit, shell, status, until
 
 
 async def test_many_callers_at_once_share_one_keeper(paths: StatePaths) -> None:
@@ -136,6 +136,10 @@ async def test_nonsense_does_not_hurt(keeper: KeeperClient, paths: StatePaths) -
     assert await keeper.processes() == {}
 
 
+def open_files(pid: int) -> set[int]:
+    return {int(entry) for entry in os.listdir(f"/proc/{pid}/fd")}
+
+
 async def test_sockets_are_held_under_fixed_numbers(keeper: KeeperClient, paths: StatePaths) -> None:
     """The same name and address gives the same socket, numbers are never used twice, and only the process that
     asks inherits them."""
@@ -151,11 +155,10 @@ async def test_sockets_are_held_under_fixed_numbers(keeper: KeeperClient, paths:
         await keeper.listen("other", "example.com", 0)
     with pytest.raises(Refused, match="no socket is held under the name nope"):
         await keeper.start(shell(paths, "a-0", FOREVER, sockets=("nope",)))
-    one = await keeper.start(python(paths, "a-1", "import time; time.sleep(60)", sockets=("web", "names")))
-    two = await keeper.start(python(paths, "a-2", "import time; time.sleep(60)"))
-    numbers = sorted(int(entry) for entry in os.listdir(f"/proc/{one.pid}/fd"))
-    assert numbers == [0, 1, 2, web.descriptor, names.descriptor]
-    assert sorted(os.listdir(f"/proc/{two.pid}/fd")) == ["0", "1", "2"]
+    one = await keeper.start(command(paths, "a-1", ("sleep", "60"), sockets=("web", "names")))
+    two = await keeper.start(command(paths, "a-2", ("sleep", "60")))
+    await until(lambda: open_files(one.pid) == {0, 1, 2, web.descriptor, names.descriptor})
+    await until(lambda: open_files(two.pid) == {0, 1, 2})
     await keeper.release("web")
     socket.create_connection(("127.0.0.1", web.port)).close()  # the process keeps it
     exits = keeper.exits()

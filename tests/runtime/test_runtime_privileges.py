@@ -18,7 +18,7 @@ from cloudlet.runtime.keeper.cgroup import Hierarchy, find, write
 from cloudlet.runtime.keeper.record import Limits as KeeperLimits
 from cloudlet.runtime.users import FIRST, LAST, can_grant_reading, reachable, user_for
 
-from .programs import FOREVER, command, next_exit, printed, python, shell, status, until
+from .programs import FOREVER, command, end_all, next_exit, printed, python, shell, status, until
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run processes as other users")
 limited = pytest.mark.skipif(not cgroups.supported()[0], reason=cgroups.supported()[1])
@@ -198,7 +198,10 @@ async def test_without_root_everything_else_holds(keeper: KeeperClient, paths: S
     argv = (sys.executable, str(Path(__file__).with_name("unprivileged.py")), str(home))
     source = str(Path(__file__).parents[2] / "src")
     user = User(UID, UID, reads_all=True)
-    await keeper.start(command(paths, "a-1", argv, user=user, environment={"PYTHONPATH": source}))
-    end = await next_exit(exits, within=30)
-    assert (end.code, printed(paths, "a-1")[-1]) == (0, "ok"), printed(paths, "a-1")
+    try:
+        await keeper.start(command(paths, "a-1", argv, user=user, environment={"PYTHONPATH": source}))
+        end = await next_exit(exits, within=30)
+        assert (end.code, printed(paths, "a-1")[-1]) == (0, "ok"), printed(paths, "a-1")
+    finally:
+        end_all(StatePaths(home / ".cloudlet"))
     assert not (home / ".cloudlet/keeper.json").exists()

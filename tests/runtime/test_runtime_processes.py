@@ -129,7 +129,7 @@ async def test_nothing_is_inherited_but_what_was_asked_for(keeper: KeeperClient,
     assert environment == {b"PATH": b"/usr/bin:/bin", b"SECRET": b"pa55word"}
     assert b"pa55word" not in own.joinpath("cmdline").read_bytes()
     assert b"pa55word" not in Path(f"/proc/{keeper_pid(paths)}/cmdline").read_bytes()
-    assert sorted(os.listdir(own / "fd")) == ["0", "1", "2"]
+    await until(lambda: sorted(os.listdir(own / "fd")) == ["0", "1", "2"])
     assert os.getsid(process.pid) == os.getpgid(process.pid) == process.pid
     text = own.joinpath("status").read_text()
     assert "NoNewPrivs:\t1" in text and "SigIgn:\t0000000000000000" in text

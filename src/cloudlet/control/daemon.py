@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cloudlet.contracts.paths import StatePaths
-from cloudlet.control.api import Api
 from cloudlet.control.system import System, no_step
 from cloudlet.control.views import Event
 from cloudlet.errors import OperatorError, Refused
@@ -47,16 +46,21 @@ async def _serve(file: Path, on_event: EventListener, undo: bool, step: Callable
         system = await System.open(file, paths, step)
         system.journal.listen(on_event)
         stopping = asyncio.Event()
-        api = Api(system, stopping.set)
+        api = None
         try:
             await system.begin(stack, undo=undo)
+            # imported while engines and instances start: an HTTP server is a quarter of all that is imported
+            from cloudlet.control.api import Api
+
+            api = Api(system, stopping.set)
             await api.start()
             _on_signals(stopping)
             await stopping.wait()
             await system.down()
         finally:
             system.journal.end()
-            await api.close()
+            if api is not None:
+                await api.close()
             await system.close()
     return 0
 

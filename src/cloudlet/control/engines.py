@@ -36,6 +36,7 @@ class EngineRun:
     settings: dict[str, int] = field(default_factory=dict)
     admitted: set[str] = field(default_factory=set)
     task: asyncio.Task[None] | None = None
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Engines:
@@ -99,6 +100,7 @@ class Engines:
         process = await self._supervisor.start(run.engine.process())
         self._step(f"{run.engine.name} started")
         run.pid, run.started = process.pid, process.started
+        run.ended.clear()
 
     async def _wait_ready(self, run: EngineRun) -> None:
         deadline = time.monotonic() + _READY_WITHIN
@@ -115,6 +117,8 @@ class Engines:
         if run is None:
             return False
         run.pid = end.restarted_as
+        if run.pid is None:
+            run.ended.set()
         if run.state == "stopping":
             return True
         run.restarts += 1
@@ -157,8 +161,7 @@ class Engines:
     async def _wait_ended(self, run: EngineRun, then: EngineRun | None) -> None:
         if run.pid is not None:
             await self._supervisor.stop(run.engine.name)
-        while run.pid is not None:
-            await asyncio.sleep(_READY_PAUSE)
+            await run.ended.wait()
         del self.runs[run.engine.resource]
         if then is not None:
             self.runs[run.engine.resource] = then

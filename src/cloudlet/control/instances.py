@@ -16,7 +16,7 @@ from cloudlet.control.journal import Journal
 from cloudlet.control.store import Instance, Store
 from cloudlet.errors import CloudletError, DependencyError, OperatorError
 from cloudlet.policy.backoff import Backoff, crash_looping, restart_delay
-from cloudlet.policy.lifecycle import ALIVE, Action, GiveUp, Phase, Resume, Retire, Start, Stop
+from cloudlet.policy.lifecycle import ALIVE, Action, GiveUp, Phase, Resume, Retire, Start
 
 #: unexpected ends remembered for each instance, more than any crash-loop rule looks at
 _DEATHS_KEPT = 20

@@ -48,9 +48,9 @@ class Journal:
         stop = self.listen(arrived.put_nowait)
         try:
             last = since
-            for entry in self.since(since):
-                last = entry.id
-                yield entry
+            for past in self.since(since):
+                last = past.id
+                yield past
             while (entry := await arrived.get()) is not None:
                 if entry.id > last:
                     yield entry

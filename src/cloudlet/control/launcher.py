@@ -21,7 +21,10 @@ _LOOPBACK = "127.0.0.1"
 
 
 class ServiceLauncher:
-    """Launches instances of the services that are desired. `uses` gives the environment of each name a service uses, by service; `user_of` whom a service runs as."""
+    """Launches instances of the services that are desired.
+
+    `uses` gives the environment of each name a service uses, by service; `user_of` whom a service runs as.
+    """
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from cloudlet.contracts.edge import BackendStatistics, ServerStatistics
 from cloudlet.control.engines import EngineRun
+from cloudlet.control.measuring import Usage
 from cloudlet.control.store import Instance
 from cloudlet.control.system import System
 from cloudlet.control.views import AddressStatus, EngineStatus, InstanceStatus, ServiceStatus, StackStatus
@@ -14,7 +15,6 @@ from cloudlet.engines.locate import locate
 from cloudlet.errors import CloudletError
 from cloudlet.policy.backoff import crash_looping
 from cloudlet.policy.lifecycle import Phase
-from cloudlet.control.measuring import Usage
 from cloudlet.stack import Service
 
 

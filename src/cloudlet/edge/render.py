@@ -58,11 +58,12 @@ def _handover(settings: EdgeSettings) -> str:
         "mode http",
         "timeout server 1d",
         "option abortonclose",
-        "http-reuse never",
+        "# each request is the first on its connection",
+        "option http-server-close",
         "http-request set-log-level silent",
         "http-request set-header cloudlet-handover %[var(txn.backend)]",
         "http-request set-header cloudlet-deadline %[var(txn.deadline)] if { var(txn.deadline) -m found }",
-        f"server door unix@{settings.handover} send-proxy-v2 pool-max-conn 0",
+        f"server door unix@{settings.handover} send-proxy-v2",
     )
 
 

@@ -15,10 +15,11 @@ LOWEST, HIGHEST = 20_000, 31_999
 def free_port(taken: Collection[int]) -> int:
     """A port that is not `taken` and that nobody has bound, at random so that a port just left is not met by
     those who still remember who was there. Raises DependencyError when there is none."""
-    candidates = [port for port in range(LOWEST, HIGHEST + 1) if port not in taken]
-    random.shuffle(candidates)
-    for port in candidates:
-        if _is_free(port):
+    size = HIGHEST - LOWEST + 1
+    first = random.randrange(size)
+    for step in range(size):
+        port = LOWEST + (first + step) % size
+        if port not in taken and _is_free(port):
             return port
     raise DependencyError(f"all ports from {LOWEST} to {HIGHEST} are taken; end what uses them")
 

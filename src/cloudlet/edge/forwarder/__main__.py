@@ -28,14 +28,14 @@ from cloudlet.errors import OperatorError
 #: descriptors kept for everything that is no flow
 _OTHERS = 64
 #: seconds between two writes of the statistics
-_WRITE = 1.0
+_WRITE = 0.5
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m cloudlet.edge.forwarder", description=__doc__)
     parser.add_argument("--socket-fd", type=int, required=True, help="descriptor of the bound UDP socket")
     parser.add_argument("--targets", type=Path, required=True, help="JSON file, read again on SIGHUP")
-    parser.add_argument("--statistics", type=Path, help="file to write the counters to, once a second")
+    parser.add_argument("--statistics", type=Path, help="file to write the counters to, twice a second")
     parser.add_argument("--idle", type=float, default=60.0, help="seconds after which an unused flow ends")
     parser.add_argument("--flows", type=int, default=20_000, help="flows at most, as descriptors allow")
     return parser.parse_args()

@@ -72,6 +72,7 @@ class Flows:
         flow = Flow(client, target, now)
         self._flows[client.address] = flow
         self._loop.add_reader(flow.socket.fileno(), self._take_replies, flow)
+        self._statistics.flows = len(self)
         return flow
 
     def leave(self, stays: Callable[[Target], bool]) -> None:
@@ -87,6 +88,7 @@ class Flows:
             self._close(self._flows.popitem(last=False)[1])
         for key in [key for key, flow in self._leaving.items() if flow.last < before]:
             self._close(self._leaving.pop(key))
+        self._statistics.flows = len(self)
 
     def close(self) -> None:
         for flow in (*self._flows.values(), *self._leaving.values()):

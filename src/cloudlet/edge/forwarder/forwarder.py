@@ -82,5 +82,4 @@ class Forwarder:
 
     def _sweep(self) -> None:
         self._flows.expire(self._loop.time() - self._idle)
-        self.statistics.flows = len(self._flows)
         self._sweeping = self._loop.call_later(min(_SWEEP, self._idle), self._sweep)

@@ -66,8 +66,10 @@ class Listening:
 def _reply_from(ancillary: list[tuple[int, int, bytes]]) -> Ancillary:
     for level, kind, data in ancillary:
         if (level, kind) == (socket.IPPROTO_IP, _IP_PKTINFO):
-            # in_pktinfo: interface, local address, destination; interface 0 leaves the way to the routes
-            return ((level, kind, bytes(4) + data[4:8] + bytes(4)),)
+            # in_pktinfo: interface, local address, destination; interface 0 leaves the way to the routes.
+            # the local address is missing in datagrams that waited in the socket before IP_PKTINFO was set
+            source = data[4:8] if any(data[4:8]) else data[8:12]
+            return ((level, kind, bytes(4) + source + bytes(4)),)
         if (level, kind) == (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO):
             return ((level, kind, data),)
     return ()

@@ -35,6 +35,7 @@ class Output:
         self._log = LogFile(log, rotate_at)
         self._spool = Spool(run / f"{name}.spool")
         self.descriptor = self._open()
+        self._log.prepare(0)  # it is there from the start, for whoever wants to follow it
         self._recover()
 
     def _open(self) -> int:
