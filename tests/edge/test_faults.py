@@ -89,6 +89,23 @@ async def test_no_post_is_sent_twice_when_instances_are_killed(
     assert tally.failed <= 16 * times
 
 
+async def test_the_only_instance_dies_with_requests(harness: Harness, tmp_path: Path) -> None:
+    """GETs under way on the only instance, and those that come, wait for the next one."""
+    instance = Instance("a-1", tmp_path / "bodies")
+    await harness.start(backend("a", await instance.start()))
+    try:
+        async with Load(f"http://127.0.0.1:{harness.port}/", 16) as tally:
+            for _ in range(3):
+                await asyncio.sleep(0.3)  # load between two kills
+                await instance.kill()
+                await harness.edge.fail_server("a", "a-1")
+                await harness.edge.add_server("a", await instance.start())
+    finally:
+        await instance.kill()
+    print(f"{tally.sent} GETs, the only instance killed 3 times: {tally.failed} failed", dict(tally.outcomes))
+    assert tally.failed == 0
+
+
 async def test_a_post_with_an_idempotency_key_is_retried(harness: Harness) -> None:
     """It says itself that it may be sent again."""
     cut = 0

@@ -28,7 +28,7 @@ async def test_forwarding_headers_are_ours(harness: Harness) -> None:
         "X-Forwarded-User: admin",
         "Forwarded: for=6.6.6.6",
         "X-Real-IP: 6.6.6.6",
-        "Cloudlet-Handover: b",
+        "Cloudlet-Backend: b",
         "Proxy: evil",
         "X-Request-Id: not a valid id",
         "Keep-Alive: 3",
@@ -39,7 +39,7 @@ async def test_forwarding_headers_are_ours(harness: Harness) -> None:
     assert seen["x-forwarded-host"] == ["edge.localhost"]
     assert seen["x-forwarded-port"] == [str(harness.port)]
     assert len(seen["x-request-id"][0]) == 36
-    gone = {"x-forwarded-user", "forwarded", "x-real-ip", "cloudlet-handover", "proxy", "keep-alive"}
+    gone = {"x-forwarded-user", "forwarded", "x-real-ip", "cloudlet-backend", "proxy", "keep-alive"}
     assert not gone & seen.keys()
 
 

@@ -20,8 +20,11 @@ _BUSY_TICK = 0.05
 
 
 class Loop:
-    """Turns until closed. `sessions` gives the requests an instance still has, None when that can't be known;
-    `blocked` why a service may start nothing; `settle` is called when a leaving service has gone, `measure` each turn."""
+    """Turns until closed.
+
+    `sessions` gives the requests an instance still has, None when that can't be known; `blocked` why a service may
+    start nothing; `settle` is called when a leaving service has gone, `measure` in each turn.
+    """
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
     edge/generation-7/haproxy.cfg, *.map, …   what HAProxy reads, also when the keeper restarts it after a crash
     edge/generation-7/record.json             what it was rendered from, for a cloudlet that adopts it
     run/edge/7.sock                           its runtime socket
-    run/edge/handover.sock                    the newest generation's door for requests held by an older one
+    run/edge/door.sock                        the newest generation's door (render_frontend.py)
 
 Folders of their own, because a successor that fails must not have touched what its predecessor restarts from.
 """
@@ -59,7 +59,7 @@ class Generation:
         folder = paths.edge / f"{_PREFIX}{number}"
         sockets = paths.run / "edge"
         maxconn = connections_for(file_limit())
-        settings = EdgeSettings(folder, sockets / f"{number}.sock", sockets / "handover.sock", maxconn)
+        settings = EdgeSettings(folder, sockets / f"{number}.sock", sockets / "door.sock", maxconn)
         return cls(number, folder, settings, user)
 
     @property

@@ -1,7 +1,7 @@
 -- Holds a request while its backend has no usable server.
 --
 --   txn.backend    the backend it goes to
---   txn.handover   set when this process ends meanwhile: the request belongs to its successor
+--   txn.door       set when this process ends meanwhile: the request belongs to its successor
 --   txn.wait       milliseconds it may wait
 --   txn.deadline   Unix time in milliseconds at which waiting ends; kept when a predecessor has set it
 --
@@ -21,7 +21,7 @@ core.register_action("hold", { "http-req" }, function(txn)
     txn:set_var("txn.deadline", deadline)
     while txn.c:nbsrv(backend) == 0 do
         if txn.f:stopping() ~= 0 then
-            txn:set_var("txn.handover", true)
+            txn:set_var("txn.door", true)
             return
         end
         if now() >= deadline then return end

@@ -18,7 +18,7 @@ from cloudlet.edge.render_backend import Draining, backend_section
 from cloudlet.edge.render_errors import error_files
 from cloudlet.edge.render_frontend import frontend_sections
 from cloudlet.edge.render_global import global_sections
-from cloudlet.edge.render_request import HANDOVER_BACKEND, HOLD_TABLE
+from cloudlet.edge.render_request import AGAIN, DOOR, HOLD_TABLE
 from cloudlet.edge.render_routes import map_files
 from cloudlet.edge.rendered import CONFIGURATION, Rendered, section
 from cloudlet.edge.settings import EdgeSettings
@@ -38,7 +38,7 @@ def render(configuration: EdgeConfiguration, settings: EdgeSettings, draining: D
         *global_sections(configuration, settings),
         *frontend_sections(configuration, settings),
         *(backend_section(backend, draining) for backend in configuration.backends),
-        _handover(settings),
+        _door(settings),
         _held(),
     ]
     return Rendered(
@@ -51,19 +51,23 @@ def render(configuration: EdgeConfiguration, settings: EdgeSettings, draining: D
     )
 
 
-def _handover(settings: EdgeSettings) -> str:
+def _door(settings: EdgeSettings) -> str:
     return section(
-        f"backend {HANDOVER_BACKEND} from common",
+        f"backend {DOOR} from common",
         "# to ourselves, or to the process that succeeds this one; what waits and fails there is timed there",
         "mode http",
         "timeout server 1d",
         "option abortonclose",
         "# each request is the first on its connection",
         "option http-server-close",
+        "retries 3",
+        "retry-on conn-failure 425",
         "http-request set-log-level silent",
-        "http-request set-header cloudlet-handover %[var(txn.backend)]",
+        "http-request set-header cloudlet-backend %[var(txn.backend)]",
         "http-request set-header cloudlet-deadline %[var(txn.deadline)] if { var(txn.deadline) -m found }",
-        f"server door unix@{settings.handover} send-proxy-v2",
+        f"http-after-response set-status 503 if {{ res.hdr({AGAIN}) -m found }}",
+        f"http-after-response del-header {AGAIN}",
+        f"server door unix@{settings.door} send-proxy-v2",
     )
 
 

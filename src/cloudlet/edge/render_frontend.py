@@ -1,7 +1,6 @@
 """Who listens: the gateway, whose requests follow the routes; internal and TCP listeners, each for one backend; and
-the door by which a predecessor hands requests over (and this process passes what must not be repeated, see
-render_request.once). The rules of internal listeners are the same for all of them and
-stand in defaults of their own; each listener says only its backend."""
+the door, by which we pass requests on to ourselves, or to the process that succeeds this one. The rules of internal
+listeners are the same for all of them and stand in defaults of their own; each listener says only its backend."""
 
 from __future__ import annotations
 
@@ -27,7 +26,7 @@ def frontend_sections(configuration: EdgeConfiguration, settings: EdgeSettings) 
         *([_defaults_internal(configuration, settings)] if internal else []),
         *map(_internal, internal),
         *(_tcp(item, configuration) for item in configuration.listeners if item.mode == "tcp"),
-        _handover(configuration, settings),
+        _door(configuration, settings),
     ]
 
 
@@ -80,16 +79,17 @@ def _internal(listener: Listener) -> str:
     )
 
 
-def _handover(configuration: EdgeConfiguration, settings: EdgeSettings) -> str:
+def _door(configuration: EdgeConfiguration, settings: EdgeSettings) -> str:
     return section(
-        f"frontend {request.HANDOVER_BACKEND} from http",
-        f"bind unix@{settings.handover} accept-proxy mode 600",
+        f"frontend {request.DOOR} from http",
+        f"bind unix@{settings.door} accept-proxy mode 600",
         *_begin(configuration),
         *request.normalise(),
         *request.recognise(),
         *request.fall_back(configuration, settings),
         *request.leave(),
         *request.hold(settings),
+        *request.try_again(),
         "# gRPC's answers without a body say so, or HTTP/1 on the way back would give them an empty one",
         "http-after-response set-header content-length 0 if { res.hdr(grpc-status) -m found }",
         *request.balance(),
@@ -103,12 +103,7 @@ def _begin(configuration: EdgeConfiguration) -> list[str]:
 
 
 def _end(configuration: EdgeConfiguration, settings: EdgeSettings) -> list[str]:
-    return [
-        *request.fall_back(configuration, settings),
-        *request.leave(),
-        *request.once(),
-        *request.hold(settings),
-    ]
+    return [*request.fall_back(configuration, settings), *request.leave(), *request.take_care()]
 
 
 def _tcp(listener: Listener, configuration: EdgeConfiguration) -> str:

@@ -2,7 +2,8 @@
 
 Variables, for whoever adds a step: `txn.host` (lower case, no port), `txn.path` (decoded, slashes merged; what routes
 match, so that `/%61dmin` and `//admin` are `/admin`), `txn.id`, `txn.backend` (a later step may set it),
-`txn.handover` (set: to the process that succeeds this one). The request itself is forwarded as it came. Ambiguous
+`txn.door` (set: by a connection of its own to ourselves,
+or to the process that succeeds this one). The request itself is forwarded as it came. Ambiguous
 paths are refused rather than rewritten: HAProxy's own normaliser is still experimental in 2.8.
 """
 
@@ -12,8 +13,10 @@ from cloudlet.contracts.edge import EdgeConfiguration
 from cloudlet.edge.render_routes import ANY_HOST, EXACT, FALLBACKS, LIMITS, PREFIX, WAITS
 from cloudlet.edge.settings import EdgeSettings
 
-HANDOVER_BACKEND = "cloudlet-handover"
+DOOR = "cloudlet-door"
 HOLD_TABLE = "cloudlet-holding"
+#: by which the door says that its 425 means a lost server, and no server of the user's said it
+AGAIN = "cloudlet-again"
 #: what may be sent twice (RFC 9110, 9.2.2), or says itself that it may
 REPEATABLE = "{ method GET HEAD OPTIONS TRACE PUT DELETE } || { req.hdr(idempotency-key) -m found }"
 _ID = "^[A-Za-z0-9._:-]{1,128}$"
@@ -86,7 +89,7 @@ def recognise() -> list[str]:
     return [
         "# it was stripped, identified and routed before",
         "http-request set-var(txn.id) req.hdr(x-request-id)",
-        "http-request set-var(txn.backend) req.hdr(cloudlet-handover)",
+        "http-request set-var(txn.backend) req.hdr(cloudlet-backend)",
         "http-request set-var(txn.deadline) req.hdr(cloudlet-deadline) if { req.hdr(cloudlet-deadline) -m found }",
         "http-request del-header cloudlet- -m beg",
     ]
@@ -123,20 +126,21 @@ def leave() -> list[str]:
     """Requests of a process that ends belong to its successor, which knows the servers and routes of now."""
     return [
         "# this process ends: to its successor",
-        "http-request set-var(txn.handover) bool(true) if { stopping }",
+        "http-request set-var(txn.door) bool(true) if { stopping }",
     ]
 
 
-def once() -> list[str]:
-    """Pass what must not be repeated through a connection of its own to ourselves.
+def take_care() -> list[str]:
+    """What goes on through the door, by a connection of its own to ourselves, for 11 µs more.
 
-    When a server dies with a request, HAProxy answers 502 only to the first request of a connection. On any other it
-    hangs up, and on HTTP/2 says REFUSED_STREAM, either of which makes browsers and gRPC send it again. The way round
-    costs 11 µs.
+    What must not be repeated: when a server dies with a request, HAProxy answers 502 only to the first request of a
+    connection. On any other it hangs up, and on HTTP/2 says REFUSED_STREAM, either of which makes browsers and gRPC
+    send it again. What has one server or none: there it is held, and tried again when the only server dies with it.
     """
     return [
-        "# what must not be repeated: by a connection of its own, so that a loss is a 502 and not a hang-up",
-        f"http-request set-var(txn.handover) bool(true) unless {REPEATABLE}",
+        "# what must not be repeated, or has one server or none, goes on through our own door",
+        f"http-request set-var(txn.door) bool(true) unless {REPEATABLE}",
+        "http-request set-var(txn.door) bool(true) if { var(txn.backend),nbsrv le 1 }",
     ]
 
 
@@ -147,7 +151,7 @@ def hold(settings: EdgeSettings) -> list[str]:
     return [
         "# hold while no server is there",
         f"http-request set-var(txn.wait) var(txn.backend),map_str_int({settings.file(WAITS)})"
-        " if !{ var(txn.handover) -m found } { var(txn.backend),nbsrv eq 0 }",
+        " if !{ var(txn.door) -m found } { var(txn.backend),nbsrv eq 0 }",
         f"http-request set-var(txn.wait_limit) var(txn.backend),map_str_int({settings.file(LIMITS)}) {held}",
         f"http-request track-sc2 var(txn.backend) table {HOLD_TABLE} {held}",
         "http-request return status 503 default-errorfiles"
@@ -156,9 +160,20 @@ def hold(settings: EdgeSettings) -> list[str]:
     ]
 
 
+def try_again() -> list[str]:
+    """A request that was not held and lost its last server meanwhile: 425 makes the other side of the door send it
+    once more, and then it is held. Where it may have had its effect, the answer was 502."""
+    lost = "if { status 503 } !{ var(txn.wait) -m found } { var(txn.backend),nbsrv eq 0 }"
+    return [
+        "# its last server went while it was there: once more, to be held",
+        f"http-after-response set-header {AGAIN} 1 {lost}",
+        f"http-after-response set-status 425 {lost}",
+    ]
+
+
 def balance() -> list[str]:
     return [
         "# balance",
-        f"use_backend {HANDOVER_BACKEND} if {{ var(txn.handover) -m found }}",
+        f"use_backend {DOOR} if {{ var(txn.door) -m found }}",
         "use_backend %[var(txn.backend)]",
     ]

@@ -14,12 +14,12 @@ _RESERVED_FILES = 200
 
 @dataclass(frozen=True, slots=True)
 class EdgeSettings:
-    """`folder` holds this generation's files, `socket` its runtime socket; `handover` is one Unix socket for all
-    generations, by which a process that ends passes held requests on to its successor. Times in seconds."""
+    """`folder` holds this generation's files, `socket` its runtime socket; `door` is one Unix socket for all
+    generations: who connects reaches the newest. Times in seconds."""
 
     folder: Path
     socket: Path
-    handover: Path
+    door: Path
     maxconn: int
     #: after which a process that was succeeded cuts what is left (WebSockets mostly)
     longest_drain: float = 3600.0

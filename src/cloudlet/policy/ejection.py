@@ -33,7 +33,11 @@ class Rule:
 @dataclass(frozen=True, slots=True)
 class Traffic:
     """One server since the last look: `errors` of the chosen kinds, `successes` all other answers. `up` is
-    what the active checks say, ejected or not."""
+    what the active checks say, ejected or not.
+
+    Where HAProxy retries and redispatches, a server that refuses connections shows no `econ`: its errors are
+    in `wretr` and `wredis`, and its `stot` counts the attempts (measured on 2.8.25).
+    """
 
     name: str
     errors: int = 0
