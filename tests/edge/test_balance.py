@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+import aiohttp
+
 from cloudlet.contracts.edge import Algorithm, Balance
 
 from .conftest import Harness, backend
@@ -108,9 +110,9 @@ async def test_hash_keys_of_every_kind(harness: Harness) -> None:
     """Header, cookie, query and path each decide alone."""
     servers = await harness.servers("a", 4)
     for key, requests in (
-        ("cookie:user", [dict(headers={"Cookie": f"user=u{n}"}) for n in range(40)]),
-        ("query:user", [dict(path=f"/?user=u{n}") for n in range(40)]),
-        ("path", [dict(path=f"/u{n}") for n in range(40)]),
+        ("cookie:user", [{"headers": {"Cookie": f"user=u{n}"}} for n in range(40)]),
+        ("query:user", [{"path": f"/?user=u{n}"} for n in range(40)]),
+        ("path", [{"path": f"/u{n}"} for n in range(40)]),
     ):
         hashed = backend("a", *servers, balance=Balance(Algorithm.CONSISTENT_HASH, key))
         if harness.edge.pid is None:
@@ -124,8 +126,6 @@ async def test_hash_keys_of_every_kind(harness: Harness) -> None:
 
 async def test_ip_hash_is_by_the_client(harness: Harness) -> None:
     """One address always reaches the same server, many reach all."""
-    import aiohttp
-
     await harness.start(backend("a", *await harness.servers("a", 4), balance=Balance(Algorithm.IP_HASH)))
     seen = {}
     for n in range(2, 62):

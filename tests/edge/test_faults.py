@@ -71,9 +71,7 @@ async def test_no_get_fails_when_instances_are_killed(harness: Harness, tmp_path
 
 
 @pytest.mark.parametrize("times", [4, pytest.param(20, marks=pytest.mark.soak)])
-async def test_no_post_is_sent_twice_when_instances_are_killed(
-    harness: Harness, tmp_path: Path, times: int
-) -> None:
+async def test_no_post_is_sent_twice_when_instances_are_killed(harness: Harness, tmp_path: Path, times: int) -> None:
     """A POST under way on the instance that dies fails with 502 and is replayed nowhere."""
     log = tmp_path / "bodies"
     load = Load(f"http://127.0.0.1:{harness.port}/", 16, "POST", numbered=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from cloudlet.contracts.edge import EdgeConfiguration, Route
@@ -64,10 +66,8 @@ async def test_no_route_is_a_problem_in_json(harness: Harness) -> None:
         assert "x-request-id" in answer.headers
 
 
-def test_a_route_to_nowhere_is_our_bug(tmp_path: object) -> None:
+def test_a_route_to_nowhere_is_our_bug() -> None:
     """A route whose backend is not there is refused before HAProxy would answer 503 without a word."""
-    from pathlib import Path
-
     settings = EdgeSettings(Path("/f"), Path("/s"), Path("/h"), 100)
     with pytest.raises(InternalError, match="the route /x points at the backend nowhere"):
         render(EdgeConfiguration(routes=(Route("/x", "nowhere"),)), settings)

@@ -88,8 +88,10 @@ def test_the_only_instance_is_killed_and_requests_wait(one_instance):
     with load(plan) as running:
         every(2, 2, lambda: os.kill(one_instance.serving("web")["web-1"]["pid"], signal.SIGKILL))
     report = running.report
-    print(f"\nthe only instance killed twice: {report.failures or 'none'} failed of {report.sent}, "
-          f"longest without a success {report.max_gap:.3f} s")
+    print(
+        f"\nthe only instance killed twice: {report.failures or 'none'} failed of {report.sent}, "
+        f"longest without a success {report.max_gap:.3f} s"
+    )
     assert report.sent >= 10_000
     assert report.failed == 0
 

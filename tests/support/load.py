@@ -37,3 +37,8 @@ def every(seconds: float, times: int, act: Callable[[], object]) -> None:
     for turn in range(1, times + 1):
         pace.wait(max(0.0, begin + turn * seconds - time.monotonic()))
         act()
+
+
+def said(report: Report) -> str:
+    """The counts, for a test to print."""
+    return f"{report.failures or 'none'} failed of {report.sent}, longest without a success {report.max_gap:.3f} s"

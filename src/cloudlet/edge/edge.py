@@ -29,6 +29,7 @@ from cloudlet.edge import live, statistics
 from cloudlet.edge.difference import Applied, Difference, How, difference, place
 from cloudlet.edge.generation import Generation, Record, fingerprint, number_of, numbers_on_disk
 from cloudlet.edge.predecessors import Predecessors
+from cloudlet.edge.removals import Removals
 from cloudlet.edge.render import render
 from cloudlet.edge.render_routes import route_maps
 from cloudlet.edge.servers import Servers
@@ -38,8 +39,6 @@ from cloudlet.errors import EngineFailed, Refused
 
 #: seconds until a change made over the socket is in the file, so that many changes are one write
 _WRITE_AFTER = 0.03
-#: seconds that connections of a server that was taken out may last, where its process does not end
-_CUT_AFTER = 60.0
 _LOOK = 0.01
 #: seconds within which every request of a server that died has been retried elsewhere or has failed
 _RETRIED = 5.0
@@ -58,7 +57,7 @@ class Edge:
         self._predecessors = Predecessors()
         self._changing = asyncio.Lock()
         self._writing: asyncio.Task[None] | None = None
-        self._removals: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._removals = Removals()
         self.restarts = 0
 
     # life
@@ -89,7 +88,7 @@ class Edge:
 
     async def close(self) -> None:
         """Leave HAProxy running and its files as they should be."""
-        await self._stop_removals()
+        await self._removals.stop()
         if self._generation is not None:
             self._write_now()
 
@@ -152,7 +151,7 @@ class Edge:
         socket, _ = self._running()
         if self._server(backend, server.name) is not None:
             await self._take(backend, server.name)
-        await self._finish_removal(backend, server.name)
+        await self._removals.finish(Servers(socket), backend, server.name)
         await Servers(socket).add(self._backend(backend), server)
         self._keep(backend, server.name, server)
 
@@ -161,9 +160,7 @@ class Edge:
         socket, _ = self._running()
         await Servers(socket).maintenance(backend, name)
         self._keep(backend, name, None)
-        task = asyncio.create_task(Servers(socket).delete(backend, name, _CUT_AFTER))
-        self._removals[backend, name] = task
-        task.add_done_callback(lambda done: self._removal_done(backend, name, done))
+        self._removals.begin(Servers(socket), backend, name)
 
     async def drain_server(self, backend: str, name: str) -> None:
         """No new requests but those of a sticky client; what it has goes on. Nothing when it is not there."""
@@ -209,9 +206,7 @@ class Edge:
             if self._server(backend, name) is not None:
                 await self._take(backend, name)
             self._write_now()
-        task = self._removals.get((backend, name))
-        if task is not None:
-            await asyncio.wait([task], timeout=within)
+        await self._removals.wait(backend, name, within)
 
     # what is seen
 
@@ -297,9 +292,9 @@ class Edge:
 
     async def _succeed(self, wanted: Record) -> None:
         """Start a process with the wanted configuration in place of the present one, if there is one."""
-        await self._stop_removals()
+        await self._removals.stop()
         before, present = self._generation, self._process
-        known = numbers_on_disk(self._paths) + [before.number if before else 0]
+        known = [*numbers_on_disk(self._paths), before.number if before else 0]
         generation = Generation.of(max(known) + 1, self._paths, self._user)
         generation.create(await self._state_of_servers())
         self._write_files(generation, wanted)
@@ -384,29 +379,6 @@ class Edge:
 
     def _keep_draining(self, draining: frozenset[tuple[str, str]]) -> None:
         self._record = replace(self._record, draining=draining)
-
-    # removals that go on behind
-
-    async def _finish_removal(self, backend: str, name: str) -> None:
-        """Its name is wanted again: cut what it still has."""
-        task = self._removals.get((backend, name))
-        if task is None:
-            return
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        await Servers(self._running()[0]).delete(backend, name, within=0.0)
-
-    def _removal_done(self, backend: str, name: str, done: asyncio.Task[None]) -> None:
-        """One that failed is in maintenance still; the next process does not know it."""
-        if self._removals.get((backend, name)) is done:
-            del self._removals[backend, name]
-        if not done.cancelled():
-            done.exception()
-
-    async def _stop_removals(self) -> None:
-        for task in tuple(self._removals.values()):
-            task.cancel()
-        await asyncio.gather(*self._removals.values(), return_exceptions=True)
 
     # files
 

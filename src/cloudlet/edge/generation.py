@@ -36,7 +36,7 @@ _NO_STATE = "1\n"
 class Record:
     """What a generation was rendered from. `draining` holds (backend, server); `certificates` tells their change."""
 
-    configuration: EdgeConfiguration = EdgeConfiguration()
+    configuration: EdgeConfiguration = field(default_factory=EdgeConfiguration)
     draining: frozenset[tuple[str, str]] = frozenset()
     certificates: str = ""
 

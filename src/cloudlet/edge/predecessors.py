@@ -6,7 +6,6 @@ its TCP connections to the servers, as the kernel shows them.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
@@ -47,7 +46,7 @@ def _socket_inodes(pid: int) -> set[str] | None:
     try:
         for entry in folder.iterdir():
             try:
-                target = os.readlink(entry)
+                target = str(entry.readlink())
             except FileNotFoundError:
                 continue
             if target.startswith("socket:["):

@@ -1,4 +1,4 @@
-"""What a configuration depends on besides what was asked for: the machine, and where this generation keeps its files."""
+"""What a configuration depends on besides what was asked for: the machine, and where this generation has its files."""
 
 from __future__ import annotations
 
