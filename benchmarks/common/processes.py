@@ -18,7 +18,13 @@ class Running:
     """A program with a process group of its own, pinned to one core; output goes to a file."""
 
     def __init__(
-        self, name: str, command: Sequence[str], *, core: int, output: Path, environment: Mapping[str, str] | None = None
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        core: int,
+        output: Path,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.name, self.output = name, output
         with output.open("wb") as file:

@@ -35,7 +35,17 @@ def program() -> str:
 
 def run(url: str, *, core: int, seconds: float, connections: int) -> Load:
     """One thread on that core, for whole seconds. Raises RuntimeError when wrk does not say how it went."""
-    command = ["taskset", "-c", str(core), program(), "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--latency", url]
+    command = [
+        "taskset",
+        "-c",
+        str(core),
+        program(),
+        "-t1",
+        f"-c{connections}",
+        f"-d{max(1, round(seconds))}s",
+        "--latency",
+        url,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30, check=False)
     if done.returncode:
         raise RuntimeError(f"wrk failed on {url}: {done.stdout}{done.stderr}")

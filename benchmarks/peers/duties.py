@@ -26,7 +26,7 @@ def duties(proxy: Proxy) -> dict[str, str]:
 
 
 def _told(value: str, claim: str) -> str:
-    """Envoy puts another address of this machine for a loopback one, so the truth is whatever the client did not claim."""
+    """Envoy says another address of this machine for a loopback one: any value counts that the client did not claim."""
     if not value:
         return "not told"
     if claim not in value:

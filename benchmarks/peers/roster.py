@@ -119,7 +119,12 @@ def start(peer: Peer, haproxy: Path, upstream: Upstream, folder: Path, core: int
 
 def version(program: Path, arguments: tuple[str, ...]) -> str:
     done = subprocess.run(
-        [program, *arguments], capture_output=True, text=True, timeout=30, check=False, env={**os.environ, "LC_ALL": "C"}
+        [program, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        env={**os.environ, "LC_ALL": "C"},
     )
     found = _VERSION.search(done.stdout + done.stderr)
     return found[0] if found else "?"

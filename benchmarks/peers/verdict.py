@@ -54,7 +54,20 @@ def report(
     found: Sequence[Verdict],
 ) -> None:
     table.show(
-        ("proxy", "version", "requests/s", "range", "p50", "p99", "its core", "others", "driver", "requests/CPU-s", "failed", "n"),
+        (
+            "proxy",
+            "version",
+            "requests/s",
+            "range",
+            "p50",
+            "p99",
+            "its core",
+            "others",
+            "driver",
+            "requests/CPU-s",
+            "failed",
+            "n",
+        ),
         [_figures(proxy, samples[proxy.name]) for proxy in proxies],
     )
     print()

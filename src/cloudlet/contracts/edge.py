@@ -134,7 +134,7 @@ class ServerState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ServerStatistics:
-    """HAProxy's counters of one server. Counts since its start; times are means of the last 1,024 requests."""
+    """HAProxy's counters of one server. Counts since its start; times are means of the last 512 requests."""
 
     backend: str
     name: str

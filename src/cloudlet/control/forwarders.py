@@ -44,10 +44,10 @@ class Forwarders:
     def _process(self, service: str) -> ProcessSpec:
         socket = self._sockets[service]
         name = process_name(service)
-        command = ("-m", "cloudlet.edge.forwarder", "--socket-fd", str(socket.descriptor))
+        flags = ("--socket-fd", str(socket.descriptor), "--targets", str(self._file(service)))
         return ProcessSpec(
             name=name,
-            argv=(sys.executable, *command, "--targets", str(self._file(service))),
+            argv=(sys.executable, "-m", "cloudlet.edge.forwarder", *flags),
             directory=Path("/"),
             environment={"PATH": os.defpath, "PYTHONDONTWRITEBYTECODE": "1"},
             log=self._paths.log(name),

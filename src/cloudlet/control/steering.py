@@ -28,7 +28,10 @@ _BY_WEIGHT: dict[str, Callable[[list[Measured]], tuple[Weight, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Counted:
-    """A server's counters as last seen; they start again with every HAProxy process."""
+    """A server's counters as last seen; they start again with every HAProxy process.
+
+    A connection that fails and is redispatched counts as a redispatch only, and `requests` counts attempts.
+    """
 
     requests: int = 0
     connection_errors: int = 0
@@ -36,7 +39,8 @@ class _Counted:
 
     @classmethod
     def of(cls, server: ServerStatistics) -> _Counted:
-        return cls(server.requests, server.connection_errors + server.response_errors, server.responses_5xx)
+        broken = server.connection_errors + server.response_errors + server.retries + server.redispatches
+        return cls(server.requests, broken, server.responses_5xx)
 
     def since(self, before: _Counted) -> _Counted:
         if self.requests < before.requests:

@@ -52,7 +52,7 @@ _METRICS = (
     _Metric(
         "cloudlet_instance_response_seconds",
         "gauge",
-        "Mean time to the first byte over the last 1,024 requests.",
+        "Mean time to the first byte over the last 512 requests.",
         lambda s: s.response_time,
     ),
     _Metric("cloudlet_instance_weight", "gauge", "Its present weight in balancing.", lambda s: s.weight),
