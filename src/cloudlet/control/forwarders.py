@@ -12,6 +12,7 @@ from signal import SIGHUP
 from cloudlet.contracts.paths import StatePaths
 from cloudlet.contracts.process import HeldSocket, ProcessSpec, Restart, Supervisor, User
 from cloudlet.control.store import Instance
+from cloudlet.edge.forwarder.statistics import Statistics, read_statistics
 
 _LOOPBACK = "127.0.0.1"
 
@@ -39,15 +40,17 @@ class Forwarders:
 
     async def _start(self, service: str) -> None:
         self._write(service)
+        self._make_counters(service)
         await self._supervisor.start(self._process(service))
 
     def _process(self, service: str) -> ProcessSpec:
         socket = self._sockets[service]
         name = process_name(service)
         flags = ("--socket-fd", str(socket.descriptor), "--targets", str(self._file(service)))
+        counters = ("--statistics", str(self._counters(service)))
         return ProcessSpec(
             name=name,
-            argv=(sys.executable, "-m", "cloudlet.edge.forwarder", *flags),
+            argv=(sys.executable, "-m", "cloudlet.edge.forwarder", *flags, *counters),
             directory=Path("/"),
             environment={"PATH": os.defpath, "PYTHONDONTWRITEBYTECODE": "1"},
             log=self._paths.log(name),
@@ -80,6 +83,21 @@ class Forwarders:
         fresh.write_text(json.dumps({"targets": targets}))
         fresh.chmod(0o644)
         fresh.replace(file)
+
+    def statistics(self, service: str) -> Statistics | None:
+        """The counters of a service's forwarder, None when it has none."""
+        return read_statistics(self._counters(service)) if service in self._sockets else None
+
+    def _make_counters(self, service: str) -> None:
+        """The forwarder may write this file and make no other."""
+        file, user = self._counters(service), self._user(process_name(service))
+        file.unlink(missing_ok=True)
+        file.touch(mode=0o600)
+        if user is not None:
+            os.chown(file, user.uid, user.gid)
+
+    def _counters(self, service: str) -> Path:
+        return self._paths.edge / f"udp-{service}.statistics"
 
     def _file(self, service: str) -> Path:
         return self._paths.edge / f"udp-{service}.json"

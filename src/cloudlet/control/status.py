@@ -84,11 +84,19 @@ def _service(
         rate=backend.rate if backend else 0,
         sessions=backend.sessions if backend else 0,
         queued=backend.queued if backend else 0,
-        requests=backend.requests if backend else 0,
+        requests=_requests(system, name, backend),
         errors_5xx=backend.responses_5xx if backend else 0,
         response_time=backend.response_time if backend else 0.0,
         instances=[_instance(record, servers.get(record.name), usage.get(record.name)) for record in records],
     )
+
+
+def _requests(system: System, name: str, backend: BackendStatistics | None) -> int:
+    """Requests, connections or, behind a UDP listener, datagrams."""
+    forwarder = system.forwarders.statistics(name)
+    if forwarder is not None:
+        return forwarder.datagrams_in
+    return backend.requests if backend else 0
 
 
 def _serves(record: Instance, servers: Mapping[str, ServerStatistics]) -> bool:

@@ -50,6 +50,8 @@ Step = Callable[[str], None]
 #: seconds that requests in flight are given when the stack goes down, and between two looks at them
 _DOWN_DRAIN = 10.0
 _LOOK = 0.02
+#: seconds between two looks whether a certificate is due or a user's file has changed
+_RENEW = 3600.0
 
 
 def no_step(_: str) -> None:
@@ -114,6 +116,7 @@ class System:
             raise
         self._task(self._watch_exits())
         self._task(self.loop.run())
+        self._task(self._renew_certificates())
         return plan
 
     async def apply(self, new: Stack, *, undo: bool) -> PlanView:
@@ -305,6 +308,16 @@ class System:
             self.journal.warning(end.name, "edge process ended", str(end))
         elif not self.engines.exited(end) and not is_forwarder(end.name):
             await self.instances.exited(end)
+
+    async def _renew_certificates(self) -> None:
+        """Certificates are renewed well before they expire; the edge takes changed ones by a succession."""
+        while True:
+            await asyncio.sleep(_RENEW)
+            try:
+                self._certificates = ensure_certificates(self.desired.stack, self.paths, self.users.of("edge"))
+                await self.edge.apply(self.configuration())
+            except CloudletError as error:
+                self.journal.error("edge", "certificates not renewed", f"{error}; tried again in {_RENEW:.0f} s")
 
     def _task(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
