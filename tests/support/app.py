@@ -94,7 +94,9 @@ class Orders:
 
         while True:
             with contextlib.suppress(psycopg.Error):
-                await self._write_on(await psycopg.AsyncConnection.connect(os.environ["DATABASE_URL"], autocommit=True))
+                url = os.environ["DATABASE_URL"]
+                async with await psycopg.AsyncConnection.connect(url, autocommit=True) as database:
+                    await self._write_on(database)
             await asyncio.sleep(PAUSE)
 
     async def _write_on(self, database: psycopg.AsyncConnection) -> None:

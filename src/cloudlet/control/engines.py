@@ -82,6 +82,7 @@ class Engines:
                 await self._wait_ready(run)
                 for service in sorted(run.admitted):
                     await run.engine.admit(service)
+                    self._step(f"{service} admitted to {run.engine.name}")
                 break
             except CloudletError as error:
                 delay = self._count_death(run)

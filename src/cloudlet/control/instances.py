@@ -139,6 +139,7 @@ class Instances:
         await self._quietly(self._announcer.remove(instance))
         self._step(f"{instance.name} removed from the edge")
         await self._quietly(self._supervisor.forget(instance.name))
+        self._step(f"{instance.name} forgotten by the keeper")
         self._store.delete(instance.name)
         del self.records[instance.name]
         self._journal.info(instance.name, "gone", how)
@@ -253,6 +254,7 @@ class Instances:
         self._step(f"{instance.name} draining")
         if served:
             await self._quietly(self._announcer.withdraw(instance))
+            self._step(f"{instance.name} withdrawn from the edge")
         else:
             await self._supervisor.stop(instance.name)
 
@@ -260,8 +262,10 @@ class Instances:
         self._move(instance, Phase.STOPPING, because)
         self._step(f"{instance.name} stopping")
         await self._quietly(self._announcer.remove(instance))
+        self._step(f"{instance.name} taken from the edge")
         self._journal.info(instance.name, "stopping", because)
         await self._supervisor.stop(instance.name)
+        self._step(f"{instance.name} told to stop")
 
     def restart(self, services: Iterable[str]) -> list[str]:
         """Ask for fresh instances in place of the present ones, by the service's deployment strategy."""

@@ -64,6 +64,7 @@ class System:
     def __init__(self, file: Path, paths: StatePaths, keeper: KeeperClient, step: Step) -> None:
         self.file, self.paths, self.keeper = file, paths, keeper
         self.pid, self.started = os.getpid(), time.time()
+        self._step = step
         self.store = Store(paths.database)
         self.journal = Journal(self.store)
         self.desired = Desired(file, self.store, self.journal)
@@ -139,13 +140,17 @@ class System:
         self.resources.require_binaries(new)
         certificates = ensure_certificates(new, self.paths, self.users.of("edge"))
         held = await sockets.hold(new, self.keeper, self.store)
+        self._step("addresses held")
         self.desired.accept(new)
+        self._step("wish recorded")
         self.held, self._certificates = held, certificates
         self.resources.load(new)
         if processes is not None:
             self.instances.load({name for name, process in processes.items() if process.exit is None})
             await self.edge.start(self.configuration())
+            self._step("edge adopted or started")
             await self.instances.adopt(processes)
+            self._step("instances adopted")
         await self._bring_engines()
         await self._settle()
         return replace(plan, applied=True)
@@ -292,6 +297,7 @@ class System:
     async def _settle(self) -> None:
         """Let the edge, the forwarders, the engines and the held sockets be what is wanted and nothing more."""
         await self.edge.apply(self.configuration())
+        self._step("edge settled")
         datagrams = {r.backend: held for r, held in self.held if r.datagram and r.backend is not None}
         await self.forwarders.apply(datagrams)
         if not self.desired.leaving:

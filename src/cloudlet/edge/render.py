@@ -18,7 +18,7 @@ from cloudlet.edge.render_backend import Draining, backend_section
 from cloudlet.edge.render_errors import error_files
 from cloudlet.edge.render_frontend import frontend_sections
 from cloudlet.edge.render_global import global_sections
-from cloudlet.edge.render_request import AGAIN, DOOR, HOLD_TABLE
+from cloudlet.edge.render_request import AGAIN, DOOR, DOOR_ONCE, HOLD_TABLE
 from cloudlet.edge.render_routes import map_files
 from cloudlet.edge.rendered import CONFIGURATION, Rendered, section
 from cloudlet.edge.settings import EdgeSettings
@@ -38,7 +38,7 @@ def render(configuration: EdgeConfiguration, settings: EdgeSettings, draining: D
         *global_sections(configuration, settings),
         *frontend_sections(configuration, settings),
         *(backend_section(backend, draining) for backend in configuration.backends),
-        _door(settings),
+        *_doors(settings),
         _held(),
     ]
     return Rendered(
@@ -51,24 +51,32 @@ def render(configuration: EdgeConfiguration, settings: EdgeSettings, draining: D
     )
 
 
-def _door(settings: EdgeSettings) -> str:
-    return section(
-        f"backend {DOOR} from common",
-        "# to ourselves, or to the process that succeeds this one; what waits and fails there is timed there",
+def _doors(settings: EdgeSettings) -> list[str]:
+    """To ourselves, or to the process that succeeds this one; what waits and fails there is timed there."""
+    common = (
         "mode http",
         "timeout server 1d",
         "option abortonclose",
-        "# each request is the first on its connection",
-        "option http-server-close",
         "retries 3",
-        "retry-on conn-failure 425",
         "http-request set-log-level silent",
         "http-request set-header cloudlet-backend %[var(txn.backend)]",
+        "http-request set-header cloudlet-client %[src]",
         "http-request set-header cloudlet-deadline %[var(txn.deadline)] if { var(txn.deadline) -m found }",
         f"http-after-response set-status 503 if {{ res.hdr({AGAIN}) -m found }}",
         f"http-after-response del-header {AGAIN}",
-        f"server door unix@{settings.door} send-proxy-v2",
     )
+    server = f"server door unix@{settings.door}"
+    return [
+        section(f"backend {DOOR} from common", *common, "retry-on conn-failure empty-response 425", server),
+        section(
+            f"backend {DOOR_ONCE} from common",
+            "# each request is the first on its connection",
+            "option http-server-close",
+            *common,
+            "retry-on conn-failure 425",
+            server,
+        ),
+    ]
 
 
 def _held() -> str:

@@ -82,9 +82,8 @@ def _internal(listener: Listener) -> str:
 def _door(configuration: EdgeConfiguration, settings: EdgeSettings) -> str:
     return section(
         f"frontend {request.DOOR} from http",
-        f"bind unix@{settings.door} accept-proxy mode 600",
+        f"bind unix@{settings.door} mode 600",
         *_begin(configuration),
-        *request.normalise(),
         *request.recognise(),
         *request.fall_back(configuration, settings),
         *request.leave(),

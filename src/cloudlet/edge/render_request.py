@@ -2,8 +2,8 @@
 
 Variables, for whoever adds a step: `txn.host` (lower case, no port), `txn.path` (decoded, slashes merged; what routes
 match, so that `/%61dmin` and `//admin` are `/admin`), `txn.id`, `txn.backend` (a later step may set it),
-`txn.door` (set: by a connection of its own to ourselves,
-or to the process that succeeds this one). The request itself is forwarded as it came. Ambiguous
+`txn.door` (set: goes on to
+ourselves, or to the process that succeeds this one). The request itself is forwarded as it came. Ambiguous
 paths are refused rather than rewritten: HAProxy's own normaliser is still experimental in 2.8.
 """
 
@@ -13,7 +13,7 @@ from cloudlet.contracts.edge import EdgeConfiguration
 from cloudlet.edge.render_routes import ANY_HOST, EXACT, FALLBACKS, LIMITS, PREFIX, WAITS
 from cloudlet.edge.settings import EdgeSettings
 
-DOOR = "cloudlet-door"
+DOOR, DOOR_ONCE = "cloudlet-door", "cloudlet-door-once"
 HOLD_TABLE = "cloudlet-holding"
 #: by which the door says that its 425 means a lost server, and no server of the user's said it
 AGAIN = "cloudlet-again"
@@ -32,12 +32,18 @@ def sample_log(share: float) -> list[str]:
 def normalise() -> list[str]:
     return [
         "# normalise",
-        "http-request set-var(txn.host) req.hdr(host),host_only,rtrim(.)",
-        "http-request set-var(txn.path) path,url_dec",
+        *describe(),
         "http-request deny deny_status 400 unless { var(txn.path) -m found }",
         "http-request deny deny_status 400 if { path -m sub %00 } || { req.hdr(host) -m sub / * }",
         "http-request deny deny_status 400 if { var(txn.path) -m sub /./ /../ } || { var(txn.path) -m end /. /.. }",
         "http-request set-var(txn.path) var(txn.path),regsub(/+,/,g) if { var(txn.path) -m sub // }",
+    ]
+
+
+def describe() -> list[str]:
+    return [
+        "http-request set-var(txn.host) req.hdr(host),host_only,rtrim(.)",
+        "http-request set-var(txn.path) path,url_dec",
     ]
 
 
@@ -87,7 +93,9 @@ def identify() -> list[str]:
 def recognise() -> list[str]:
     """A request that has been through all of the above, here or in the process that this one succeeds."""
     return [
-        "# it was stripped, identified and routed before",
+        "# it was normalised, stripped, identified and routed before",
+        "http-request set-src req.hdr(cloudlet-client)",
+        *describe(),
         "http-request set-var(txn.id) req.hdr(x-request-id)",
         "http-request set-var(txn.backend) req.hdr(cloudlet-backend)",
         "http-request set-var(txn.deadline) req.hdr(cloudlet-deadline) if { req.hdr(cloudlet-deadline) -m found }",
@@ -131,16 +139,17 @@ def leave() -> list[str]:
 
 
 def take_care() -> list[str]:
-    """What goes on through the door, by a connection of its own to ourselves, for 11 µs more.
+    """What goes on through the door, to ourselves.
 
-    What must not be repeated: when a server dies with a request, HAProxy answers 502 only to the first request of a
-    connection. On any other it hangs up, and on HTTP/2 says REFUSED_STREAM, either of which makes browsers and gRPC
-    send it again. What has one server or none: there it is held, and tried again when the only server dies with it.
+    What has one server or none: there it is held, and tried again when the only server dies with it. What must not be
+    repeated, and that by a connection of its own: when a server dies with a request, HAProxy answers 502 only to the
+    first request of a connection. On any other it hangs up, and on HTTP/2 says REFUSED_STREAM, either of which makes
+    browsers and gRPC send it again.
     """
     return [
-        "# what must not be repeated, or has one server or none, goes on through our own door",
-        f"http-request set-var(txn.door) bool(true) unless {REPEATABLE}",
+        "# what has one server or none, or must not be repeated, goes on through our own door",
         "http-request set-var(txn.door) bool(true) if { var(txn.backend),nbsrv le 1 }",
+        f"http-request set-var(txn.once) bool(true) unless {REPEATABLE}",
     ]
 
 
@@ -174,6 +183,7 @@ def try_again() -> list[str]:
 def balance() -> list[str]:
     return [
         "# balance",
+        f"use_backend {DOOR_ONCE} if {{ var(txn.once) -m found }}",
         f"use_backend {DOOR} if {{ var(txn.door) -m found }}",
         "use_backend %[var(txn.backend)]",
     ]
