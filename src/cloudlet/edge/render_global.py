@@ -88,6 +88,8 @@ def _defaults_backend() -> str:
         "# a server's going down is told; its coming up too",
         "log stdout format raw local0 notice",
         "load-server-state-from-file global",
+        "# the loss of a reused connection is retried, or is a 502 (render_request.take_care)",
+        "http-reuse always",
         "option redispatch 1",
         "# who has gone need not be served",
         "option abortonclose",

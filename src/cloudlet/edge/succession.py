@@ -104,7 +104,7 @@ class Starter:
         deadline = time.monotonic() + _SAID
         while True:
             lines = _tail(self._log, already_said)
-            alerts = [line.partition(_ALERT)[2].strip() for line in lines if _ALERT in line]
+            alerts = [line.partition(_ALERT)[2].partition(") : ")[2].strip() for line in lines if _ALERT in line]
             if alerts or time.monotonic() >= deadline:
                 return " | ".join(dict.fromkeys(alerts))
             await asyncio.sleep(_LOOK)
