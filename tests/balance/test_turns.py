@@ -83,7 +83,7 @@ async def test_weighted_turns_are_exact_over_a_full_cycle_and_never_burst(
         ahead = farthest_ahead(names, exact)
         print(f"\n{who}: cycle of {cycle} {[dict(c) for c in cycles]}, at most {ahead:.2f} turns ahead", end="")
         assert all(counted == exact for counted in cycles)
-        assert ahead <= 1.0
+        assert ahead <= 1.0 + 1e-9
 
 
 async def test_a_weight_that_changes_is_followed_within_a_cycle(harness: Harness) -> None:
