@@ -19,6 +19,7 @@ from pathlib import Path
 
 from common.cloudlet import CloudletFailed
 from common.cores import Cores, machine, pin
+from common.ending import end_on_sigterm
 from common.folder import temporary
 from common.processes import Running
 from common.waiting import TookTooLong
@@ -29,13 +30,13 @@ from peers.round import Sample, measure
 from peers.verdict import Verdict, report, verdicts
 
 #: seconds each proxy is driven before the first round: code paths, connection pools and caches warm up
-_WARM_UP = 1.0
+_WARM_UP = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     rounds: int
-    seconds: float
+    seconds: int
     connections: int
     only: tuple[str, ...]
     cloudlet: bool
@@ -44,6 +45,7 @@ class Options:
 
 def main() -> int:
     options = _options()
+    end_on_sigterm()
     cores = Cores.choose()
     pin(cores.driving)
     where = machine()
@@ -142,7 +144,7 @@ def _options() -> Options:
         epilog="Peers: " + ", ".join(roster.PEERS) + ". benchmarks/README.md says what each needs.",
     )
     parser.add_argument("--rounds", type=int, default=7, help="pairs of each ratio (default 7)")
-    parser.add_argument("--seconds", type=float, default=3.0, help="of each proxy in each round (default 3)")
+    parser.add_argument("--seconds", type=int, default=3, help="of each proxy in each round (default 3)")
     parser.add_argument("--connections", type=int, default=64, help="kept open by wrk (default 64)")
     parser.add_argument("--only", metavar="A,B", help="these peers only")
     parser.add_argument("--without-cloudlet", action="store_true", help="the peers among themselves")

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 from common.cores import machine
+from common.ending import end_on_sigterm
 from measures import announcing, crashing, edge_death, idling, starting, tiny
 from measures.measure import Measure, report
 
@@ -28,6 +29,7 @@ _IN_SHARED_STACK: dict[str, Callable[[tiny.Stack, int, Callable[[str], None]], l
 
 def main() -> int:
     given = _options()
+    end_on_sigterm()
     where, found = machine(), list[Measure]()
     if "starting" in given.only:
         found += starting.measure(given.ups, _say)

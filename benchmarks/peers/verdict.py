@@ -79,8 +79,10 @@ def report(
         table.show(
             ("against", "requests/s", "range", "requests/CPU-s", "p99", "n", "budget", "met"), [_row(v) for v in found]
         )
+    print("\nits core: the share of it that the proxy used; others: that which programs beside this benchmark used;")
+    print("driver: the share of the other core in use. requests/CPU-s is per second of the proxy's own CPU time.")
     stolen = max(sample.stolen for each in samples.values() for sample in each)
-    print(f"\nshare of both cores stolen by the hypervisor: at most {stolen:.1%} in any measurement")
+    print(f"share of both cores stolen by the hypervisor: at most {stolen:.1%} in any measurement")
 
 
 def _figures(proxy: Proxy, samples: Sequence[Sample]) -> list[str]:

@@ -137,8 +137,8 @@ async def test_shares_follow_the_weights(harness: Harness) -> None:
 async def test_requests_without_the_key_go_anywhere(harness: Harness) -> None:
     """They do not all meet on one server: each of three gets a third, within ten points, in both."""
     await harness.start(hashed(await harness.servers("a", 3), "header:X-User"))
-    real = shares([await harness.name() for _ in range(300)])
-    twin = shares(Twin("consistent-hash").names(equals(3), islice(drawing(), 300)))
+    real = shares([await harness.name() for _ in range(600)])
+    twin = shares(Twin("consistent-hash").names(equals(3), islice(drawing(), 600)))
     print(f"\nHAProxy {real}, twin {twin}")
     for got in (real, twin):
         assert all(share == pytest.approx(1 / 3, abs=0.1) for share in got.values())

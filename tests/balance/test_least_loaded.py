@@ -67,9 +67,11 @@ async def test_every_choice_is_one_that_the_twin_holds_equal(
 
 async def test_weighted_least_connections_fills_up_by_weight(flight_of: FlightOf) -> None:
     """Of 140 requests that stay, 4 : 2 : 1 as the weights, within one, in both."""
-    flight, twin, servers = await flight_of("weighted-least-connections", (200, 100, 50)), Twin(
-        "weighted-least-connections"
-    ), list(weighted(200, 100, 50))
+    flight, twin, servers = (
+        await flight_of("weighted-least-connections", (200, 100, 50)),
+        Twin("weighted-least-connections"),
+        list(weighted(200, 100, 50)),
+    )
     for _ in range(140):
         await flight.send()
         chosen = twin.choose(servers)

@@ -21,3 +21,4 @@ def test_it_is_as_haproxy_computes_it() -> None:
     assert [ramped(160, second, 10) for second in range(0, 12, 2)] == [10, 40, 70, 100, 130, 160]
     assert ramped(100, 0.0, 0.0) == 100
     assert ramped(100, 5.9, 10) == pytest.approx(100 * 9 / 16)
+    assert ramped(160, 0.9, 0.5) == ramped(160, 0.9, 1.0) == 10

@@ -1,12 +1,13 @@
 """Daemons that kill themselves with SIGKILL between two steps of what they do: `python -m tests.support.interrupted`.
 
-Forks one for each line `{"file": …, "at": k}` on standard input, and answers with the exit status when it ended. Steps
-count while the file `armed` lies beside the stack's; the one it died at is written to `died-at` there.
+Forks one for each line on standard input, a stack's file, and answers with its exit status when it ended. Steps count
+while the file `armed` lies beside that file, and at the number in it the daemon dies, having written which step it was
+to `died-at`.
 """
 
 from __future__ import annotations
 
-import json
+import itertools
 import os
 import select
 import signal
@@ -41,17 +42,22 @@ class Interrupted:
         assert self._forker.stdout
         self._forker.stdout.close()
 
-    def start(self, at: int, *, armed: bool) -> None:
-        """Begin; not armed it comes to rest first, and steps count from `arm` on."""
-        self._armed.unlink(missing_ok=True)
-        if armed:
-            self.arm()
+    def start(self) -> None:
+        """Begin; where nothing is armed it looks after the stack as any other."""
         assert self._forker.stdin
-        self._forker.stdin.write(json.dumps({"file": str(self._stack.file), "at": at}) + "\n")
+        self._forker.stdin.write(f"{self._stack.file}\n")
         self._forker.stdin.flush()
 
-    def arm(self) -> None:
-        self._armed.touch()
+    def arm(self, at: int) -> None:
+        """From now on count steps, and die at this one."""
+        fresh = self._armed.with_suffix(".new")
+        fresh.write_text(str(at))
+        fresh.replace(self._armed)
+
+    def kill(self) -> None:
+        """Kill the one that runs now, wherever it is."""
+        os.kill(self._stack.daemon, signal.SIGKILL)
+        until(self.ended, "it to end")
 
     def ended(self) -> bool:
         """Whether it has ended since this was last true."""
@@ -69,15 +75,13 @@ class Interrupted:
         return self._died_at.read_text() if finished == "died" else ""
 
 
-def serve(file: Path, at: int) -> NoReturn:
+def serve(file: Path) -> NoReturn:
     from cloudlet.control.daemon import run_foreground
 
-    count = 0
+    armed, steps = file.parent / "armed", itertools.count(1)
 
     def step(label: str) -> None:
-        nonlocal count
-        count += (file.parent / "armed").exists()
-        if count == at:
+        if armed.exists() and next(steps) == int(armed.read_text()):
             (file.parent / "died-at").write_text(label)
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -91,10 +95,9 @@ def main() -> None:
     import cloudlet.control.daemon  # noqa: F401 - once for all of them
 
     for line in sys.stdin:
-        given = json.loads(line)
         child = os.fork()
         if child == 0:
-            serve(Path(given["file"]), given["at"])
+            serve(Path(line.rstrip("\n")))
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         print(status, flush=True)
 

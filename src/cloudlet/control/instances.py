@@ -72,6 +72,7 @@ class Instances:
         self._launcher, self._announcer = launcher, announcer
         self._wake, self._step = wake, step
         self._probes: dict[str, asyncio.Task[None]] = {}
+        self._announcing: set[asyncio.Task[None]] = set()
         self._answered: set[str] = set()
         self.records: dict[str, Instance] = {}
 
@@ -213,17 +214,27 @@ class Instances:
 
     async def _wait_ready(self, instance: Instance) -> None:
         await self._launcher.ready(instance)
+        announcing = self._probes.pop(instance.name)  # from here on it is not to be cancelled halfway
+        self._announcing.add(announcing)
+        announcing.add_done_callback(self._announcing.discard)
         self._answered.add(instance.name)
         await self.announce_answered()
         self._wake()
 
     async def announce_answered(self) -> None:
-        """Give traffic to every instance that proved ready; one whose announcement fails stays for the next turn."""
+        """Give traffic to every instance that proved ready; one whose announcement fails stays for the next turn.
+
+        It counts as serving before the edge is told, so that a configuration made meanwhile has it too.
+        """
         while self._answered:
             name = self._answered.pop()
             instance = self.records.get(name)
-            if instance is None or instance.phase is not Phase.STARTING:
+            if instance is None or instance.phase not in (Phase.STARTING, Phase.SERVING):
                 continue
+            if instance.phase is Phase.STARTING:
+                took = time.time() - instance.started
+                self._move(instance, Phase.SERVING, f"it answered {took * 1000:.0f} ms after its start")
+                self._step(f"{name} serving")
             try:
                 await self._announcer.announce(instance)
             except CloudletError as error:
@@ -231,10 +242,7 @@ class Instances:
                 self._journal.warning(name, "not announced yet", str(error))
                 return
             self._step(f"{name} announced")
-            if instance.phase is Phase.STARTING:
-                took = time.time() - instance.started
-                self._move(instance, Phase.SERVING, f"it answered {took * 1000:.0f} ms after its start")
-                self._journal.info(name, "serving", instance.because)
+            self._journal.info(name, "serving", instance.because)
 
     async def _give_up(self, instance: Instance, because: str) -> None:
         self._cancel_probe(instance.name)

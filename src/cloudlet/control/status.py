@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 
-from cloudlet.contracts.edge import BackendStatistics, ServerStatistics
+from cloudlet.contracts.edge import BackendStatistics, ServerState, ServerStatistics
 from cloudlet.control.engines import EngineRun
 from cloudlet.control.measuring import Usage
 from cloudlet.control.store import Instance
@@ -16,6 +16,10 @@ from cloudlet.errors import CloudletError
 from cloudlet.policy.backoff import crash_looping
 from cloudlet.policy.lifecycle import Phase
 from cloudlet.stack import Service
+
+_UNHEALTHY = "unhealthy"
+#: what the edge knows of a service's instances, by name; None where it balances nothing of it or cannot say
+Servers = Mapping[str, ServerStatistics] | None
 
 
 async def stack_status(system: System) -> StackStatus:
@@ -69,7 +73,7 @@ def _service(
     usage: Mapping[str, Usage],
     now: float,
 ) -> ServiceStatus:
-    servers = {server.name: server for server in backend.servers} if backend else {}
+    servers = {server.name: server for server in backend.servers} if backend else None
     records = system.instances.of(name)
     wanted = system.desired.wanted(name)
     return ServiceStatus(
@@ -87,7 +91,7 @@ def _service(
         requests=_requests(system, name, backend),
         errors_5xx=backend.responses_5xx if backend else 0,
         response_time=backend.response_time if backend else 0.0,
-        instances=[_instance(record, servers.get(record.name), usage.get(record.name)) for record in records],
+        instances=[_instance(record, servers, usage.get(record.name)) for record in records],
     )
 
 
@@ -99,14 +103,21 @@ def _requests(system: System, name: str, backend: BackendStatistics | None) -> i
     return backend.requests if backend else 0
 
 
-def _serves(record: Instance, servers: Mapping[str, ServerStatistics]) -> bool:
+def _phase(record: Instance, servers: Servers) -> str:
+    """Its phase, seen from the edge: one that serves may fail its checks, or not be there yet."""
+    if record.phase is not Phase.SERVING or servers is None:
+        return record.phase.value
     server = servers.get(record.name)
-    return record.phase is Phase.SERVING and (server is None or server.state.value == "up")
+    if server is None:
+        return Phase.STARTING.value
+    return record.phase.value if server.state is ServerState.UP else _UNHEALTHY
 
 
-def _service_state(
-    records: Iterable[Instance], wanted: int, servers: Mapping[str, ServerStatistics], now: float
-) -> str:
+def _serves(record: Instance, servers: Servers) -> bool:
+    return _phase(record, servers) == Phase.SERVING.value
+
+
+def _service_state(records: Iterable[Instance], wanted: int, servers: Servers, now: float) -> str:
     records = list(records)
     if wanted == 0:
         return "stopped"
@@ -115,17 +126,18 @@ def _service_state(
     ready = sum(_serves(record, servers) for record in records)
     if ready >= wanted:
         return "healthy"
-    hurt = any(r.phase is Phase.BACKOFF or (r.phase is Phase.SERVING and not _serves(r, servers)) for r in records)
+    hurt = any(_phase(record, servers) in (Phase.BACKOFF.value, _UNHEALTHY) for record in records)
     return "degraded" if hurt else "starting"
 
 
-def _instance(record: Instance, server: ServerStatistics | None, usage: Usage | None) -> InstanceStatus:
-    sick = server is not None and record.phase is Phase.SERVING and server.state.value != "up"
+def _instance(record: Instance, servers: Servers, usage: Usage | None) -> InstanceStatus:
+    server = servers.get(record.name) if servers else None
+    phase = _phase(record, servers)
     return InstanceStatus(
         name=record.name,
         service=record.service,
-        phase="unhealthy" if sick else record.phase.value,
-        because=f"its check says {server.check}" if sick and server else record.because,
+        phase=phase,
+        because=f"its check says {server.check}" if server and phase == _UNHEALTHY else record.because,
         since=record.since,
         pid=record.pid,
         port=record.port,
