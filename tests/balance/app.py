@@ -6,7 +6,7 @@ The file BEHAVIOUR/NAME.json of its own name (missing: all as usual) holds
     close    true: closes the connection instead of answering
     burn     the share of a core to use up beside all that
     health   status of /health, 200 unless said
-and is read again with each request and ten times a second. /hold waits until the file HOLD_UNTIL exists.
+and is read again with each request and ten times a second. …/hold waits until BEHAVIOUR/released exists.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ async def answer(path: str, writer: asyncio.StreamWriter) -> bool:
     else:
         status = now.get("status", 200)
         await asyncio.sleep(now.get("delay", 0))
-        while path == "/hold" and not (BEHAVIOUR / "released").exists():
+        while path.endswith("/hold") and not (BEHAVIOUR / "released").exists():
             await asyncio.sleep(0.005)
     head = f"HTTP/1.1 {status} Said\r\nX-Instance: {NAME}\r\nContent-Length: {len(NAME)}\r\n\r\n"
     writer.write((head + NAME).encode())
@@ -62,11 +62,11 @@ async def answer(path: str, writer: asyncio.StreamWriter) -> bool:
 
 async def burn() -> None:
     while True:
-        share = behaviour().get("burn", 0.0)
+        share, again = behaviour().get("burn", 0.0), time.monotonic() + PERIOD
         until = time.thread_time() + share * PERIOD
         while time.thread_time() < until:
             await asyncio.sleep(0)
-        await asyncio.sleep((1 - share) * PERIOD)
+        await asyncio.sleep(max(0.0, again - time.monotonic()))
 
 
 async def main() -> None:

@@ -13,13 +13,12 @@ from cloudlet.contracts.paths import StatePaths
 from cloudlet.contracts.process import ProcessSpec, User
 from cloudlet.errors import OperatorError
 from cloudlet.runtime.client import KeeperClient
-from cloudlet.runtime.users import user_for
 
 SERVER = "import socket; s = socket.socket(fileno={}); print('up', flush=True)\nwhile True: s.accept()[0].close()"
 
 
 async def main(root: Path) -> None:
-    assert os.geteuid() != 0 and user_for(root, "a") is None
+    assert os.geteuid() != 0
     paths = StatePaths(root / ".cloudlet")
     keeper = await KeeperClient.connect(paths)
     held = await keeper.listen("web", "127.0.0.1", 0)

@@ -24,6 +24,7 @@ create table if not exists desired (
     id integer primary key, at real not null, file text not null, text text not null);
 create table if not exists scaled (service text primary key, instances integer not null, at real not null);
 create table if not exists instance (name text primary key, record text not null);
+create table if not exists uid (name text primary key, uid integer not null);
 create table if not exists port (name text primary key, port integer not null);
 create table if not exists journal (
     id integer primary key autoincrement, at real not null, level text not null,
@@ -137,6 +138,14 @@ class Store:
     def keep_port(self, name: str, port: int) -> None:
         with self._transaction() as db:
             db.execute("insert or replace into port values (?, ?)", (name, port))
+
+    def uids(self) -> dict[str, int]:
+        """User ids given to engines, forwarders and services: the owners of data folders, so never changed."""
+        return dict(self._connection.execute("select name, uid from uid"))
+
+    def keep_uid(self, name: str, uid: int) -> None:
+        with self._transaction() as db:
+            db.execute("insert or replace into uid values (?, ?)", (name, uid))
 
     # the journal
 

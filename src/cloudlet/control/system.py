@@ -69,7 +69,7 @@ class System:
         self.journal = Journal(self.store)
         self.desired = Desired(file, self.store, self.journal)
         self.secrets = Secrets(paths.secrets)
-        self.users = Users(paths, self._needs)
+        self.users = Users(paths, self.store, self._needs)
         self.measurements = Measurements()
         self.held: sockets.Held = []
         self.edge = Edge(paths, keeper, locate("haproxy").usable(), self.users.of("edge"))

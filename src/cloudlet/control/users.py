@@ -8,25 +8,32 @@ from pathlib import Path
 
 from cloudlet.contracts.paths import StatePaths
 from cloudlet.contracts.process import User
-from cloudlet.runtime.users import reachable, user_for
+from cloudlet.control.store import Store
+from cloudlet.runtime.users import number_for, reachable
 
 
 class Users:
     """Users by name, the same number each time; `needs` gives the paths that somebody must be able to reach."""
 
-    def __init__(self, paths: StatePaths, needs: Callable[[str], Iterable[Path]]) -> None:
-        self._paths, self._needs = paths, needs
-        self._users: dict[str, User | None] = {}
+    def __init__(self, paths: StatePaths, store: Store, needs: Callable[[str], Iterable[Path]]) -> None:
+        self._paths, self._store, self._needs = paths, store, needs
         self._reasons: dict[str, str] = {}
 
     def of(self, name: str) -> User | None:
         """The user of that name; None, when cloudlet is not root: everything runs as whoever started it."""
-        taken = [user.uid for other, user in self._users.items() if user is not None and other != name]
-        needed = (self._paths.root.parent, *self._needs(name))
-        user = user_for(self._paths.root, name, taken, *needed)
-        self._users[name] = user
-        self._reasons[name] = reachable(user.uid, *needed).because if user is not None and user.reads_all else ""
-        return user
+        if os.geteuid() != 0:
+            return None
+        uid = self._number(name)
+        reach = reachable(uid, self._paths.root.parent, *self._needs(name))
+        self._reasons[name] = reach.because
+        return User(uid, uid, reads_all=not reach.ok)
+
+    def _number(self, name: str) -> int:
+        known = self._store.uids()
+        if name not in known:
+            known[name] = number_for(self._paths.root, name, known.values())
+            self._store.keep_uid(name, known[name])
+        return known[name]
 
     def warnings(self) -> list[str]:
         """One sentence for each reason why somebody keeps the capability to read everything."""

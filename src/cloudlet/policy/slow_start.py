@@ -1,8 +1,8 @@
 """The twin of HAProxy's `slowstart`: the weight of a server that came back grows with time.
 
 Held equal: the formula of its `server_recalc_eweight` (whole seconds, the slow start's rounded up; sixteenths
-of the weight, never none of it), so the effective weight at any second. Not held equal: HAProxy looks only twenty times during a slow
-start.
+of the weight, never none of it), so the effective weight at any second. Not held equal: HAProxy looks only
+twenty times during a slow start.
 """
 
 from __future__ import annotations

@@ -15,7 +15,6 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloudlet.contracts.process import User
 from cloudlet.errors import DependencyError
 
 FIRST, LAST = 61_184, 65_519
@@ -33,16 +32,9 @@ class Reach:
     because: str = ""
 
 
-def user_for(stack_root: Path, name: str, taken: Collection[int] = (), *paths: Path) -> User | None:
-    """The user of this name in this stack, always the same unless its number is `taken` by another name; None
-    when cloudlet is not root. It keeps CAP_DAC_READ_SEARCH only if it does not reach one of `paths`."""
-    if os.geteuid() != 0:
-        return None
-    uid = _number(stack_root, name, taken)
-    return User(uid, uid, reads_all=not reachable(uid, *paths).ok)
-
-
-def _number(stack_root: Path, name: str, taken: Collection[int]) -> int:
+def number_for(stack_root: Path, name: str, taken: Collection[int] = ()) -> int:
+    """The user id of this name in this stack, always the same unless it is `taken` by another name. Raises
+    DependencyError when none is left."""
     text = os.fsencode(stack_root) + b"\0" + name.encode()
     size = LAST - FIRST + 1
     first = int.from_bytes(hashlib.sha256(text).digest()[:8], "big") % size
