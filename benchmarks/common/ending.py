@@ -1,4 +1,4 @@
-"""Whatever ends a benchmark, it ends what it started: the clean-up runs as Python unwinds, which SIGTERM alone skips."""
+"""Whatever ends a benchmark, it ends what it started: that happens as Python unwinds, which SIGTERM alone skips."""
 
 from __future__ import annotations
 

@@ -110,6 +110,6 @@ def _check_lines(check: Check) -> list[str]:
     return [
         *lines,
         "option httpchk",
-        f"http-check send meth GET uri {check.path} ver HTTP/1.1 hdr host localhost hdr user-agent cloudlet-check",
+        f"http-check send meth GET uri {check.path} ver HTTP/1.1 hdr host localhost hdr user-agent cloudlet-check hdr connection close",
         f"http-check expect status {statuses}",
     ]
