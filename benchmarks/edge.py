@@ -24,7 +24,7 @@ from common.folder import temporary
 from common.processes import Running
 from common.waiting import TookTooLong
 from peers import cloudlets, programs, roster, upstream
-from peers.duties import duties
+from peers.duties import duties, wait_answering
 from peers.proxy import Proxy
 from peers.round import Sample, measure
 from peers.verdict import Verdict, report, verdicts
@@ -83,10 +83,11 @@ def _start(options: Options, cores: Cores, folder: Path, stack: ExitStack) -> li
     for name in options.only:
         try:
             proxy, process = roster.start(roster.PEERS[name], haproxy, servers, folder, cores.measured)
+            stack.callback(process.stop)
+            wait_answering(proxy)
         except (programs.Missing, TookTooLong) as error:
             print(f"skipped {name}: {error}", file=sys.stderr)
             continue
-        stack.callback(process.stop)
         proxies.append(proxy)
     return proxies
 

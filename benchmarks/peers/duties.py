@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 
+from common import waiting
 from peers.proxy import Proxy
 
 #: what a client claims that it may not
@@ -12,6 +13,18 @@ _CLAIMED = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"}
 
 class WrongAnswer(Exception):
     """A proxy did not pass a plain request on."""
+
+
+def wait_answering(proxy: Proxy) -> None:
+    """Some listen before they have their routes. Raises TookTooLong."""
+
+    def answers() -> bool:
+        try:
+            return bool(_seen(proxy))
+        except (WrongAnswer, OSError, http.client.HTTPException):
+            return False
+
+    waiting.until(answers, f"{proxy.name} passing a request on", every=0.1)
 
 
 def duties(proxy: Proxy) -> dict[str, str]:

@@ -32,7 +32,12 @@ services:
     {app}
     instances: 4
     balance: round-robin
-    eject: {after: 3 errors, at_most: 50%, on: [connection, 5xx], for: 1s}
+    eject: {after: 3 errors, at_most: 50%, on: [5xx], for: 1s}
+  cut:
+    {app}
+    instances: 4
+    balance: round-robin
+    eject: {after: 3 errors, at_most: 50%, for: 1s}
   kept:
     {app}
     instances: 3
@@ -44,6 +49,7 @@ gateway:
   - {path: /closing/*, to: closing}
   - {path: /failing/*, to: failing}
   - {path: /poisoned/*, to: poisoned}
+  - {path: /cut/*, to: cut}
   - {path: /kept/*, to: kept}
 """
 
@@ -125,48 +131,61 @@ def test_an_instance_that_answers_5xx_is_ejected_where_the_file_says_so(stack: B
     assert not [e for e in history(stack, "closing") if e["subject"] == "closing-2"]
 
 
-@pytest.mark.parametrize(("how", "status"), [({"status": 500}, "status 500"), ({"close": True}, "status 502")], ids=str)
+@pytest.mark.parametrize(
+    ("service", "how", "status"),
+    [("poisoned", {"status": 500}, "status 500"), ("cut", {"close": True}, "status 502")],
+    ids=["answers of 500", "closed connections"],
+)
 def test_requests_that_fail_everywhere_never_empty_the_backend(
-    stack: BehavingStack, how: dict[str, Any], status: str
+    stack: BehavingStack, service: str, how: dict[str, Any], status: str
 ) -> None:
     """Two of four are out at most, as the policy says; every request gets an instance's failure, never a 503."""
-    names = [f"poisoned-{n}" for n in range(1, 5)]
-    seen = len(history(stack, "poisoned"))
+    names = [f"{service}-{n}" for n in range(1, 5)]
     for name in names:
         stack.behave(name, **how)
-    with load(steady(stack, "poisoned", 3)) as running:
-        happened(stack, "poisoned", seen + 3)
+    with load(steady(stack, service, 3)) as running:
+        happened(stack, service, 3)
     for name in names:
         stack.behave(name)
-    entries = history(stack, "poisoned")[seen:]
+    entries = history(stack, service)
     rule = Rule(after=3, at_most=0.5, first=1.0)
     decided = decide([Traffic(name, errors=25) for name in names], {}, rule, 0.0).actions
     print(f"\n{running.report.failures}; at most {most_out(entries)} out, the policy says {len(decided)}")
     assert most_out(entries) == len(decided) == 2
     assert set(running.report.failures) == {status}
-    until(lambda: most_left(stack, "poisoned") == 0, "all to be back", 10)
-    assert {get(stack.address(), "/poisoned/x")[0] for _ in range(8)} == {200}
+    until(lambda: still_out(stack, service) == 0, "all to be back", 10)
+    assert {get(stack.address(), f"/{service}/x")[0] for _ in range(8)} == {200}
 
 
-def most_left(stack: BehavingStack, service: str) -> int:
+def still_out(stack: BehavingStack, service: str) -> int:
     """How many are out now."""
     last = {entry["subject"]: entry["event"] for entry in history(stack, service)}
     return sum(event == "ejected" for event in last.values())
 
 
-def test_an_ejected_instance_stays_out_when_the_file_changes(stack: BehavingStack) -> None:
-    """A change over the runtime socket and one by a succession of the edge both leave it without traffic."""
+@pytest.mark.parametrize(
+    ("before", "after", "succeeds"),
+    [
+        ("  - {path: /kept/*", "  - {path: /more/*, to: kept}\n  - {path: /kept/*", False),
+        ("for: 1h}", "for: 1h}\n    timeout: 7s", True),
+    ],
+    ids=["over the runtime socket", "by a succession of the edge"],
+)
+def test_an_ejected_instance_stays_out_when_the_file_changes(
+    stack: BehavingStack, before: str, after: str, succeeds: bool
+) -> None:
+    """Applying a change gives it no traffic back before its time."""
     stack.behave("kept-3", close=True)
     with load(steady(stack, "kept", 2)):
         happened(stack, "kept", 1)
-    for change in (("/kept/*", "/keeps/*"), ("for: 1h", "for: 1h}\n    timeout: {10s")):
-        text = stack.file.read_text()
-        if change[0] == "/kept/*":
-            stack.write(text.replace("  - {path: /kept/*", "  - {path: /keeps/*, to: kept}\n  - {path: /kept/*"))
-        else:
-            stack.write(text.replace("for: 1h}", "for: 1h}\n    timeout: 10s"))
-        stack.up("--yes")
-        before = requests(stack, "kept-3")
-        answers = {get(stack.address(), "/kept/x") for _ in range(12)}
-        print(f"\nafter {change[1]!r}: {sorted(answers)}, {requests(stack, 'kept-3') - before} tried on kept-3", end="")
-        assert requests(stack, "kept-3") == before
+    edge = stack.engine("edge")["pid"]
+    stack.write(stack.file.read_text().replace(before, after, 1))
+    stack.cloudlet("up", "-d", "--yes")
+    assert (stack.engine("edge")["pid"] != edge) == succeeds
+    had = requests(stack, "kept-3")
+    answers = {get(stack.address(), "/kept/x") for _ in range(12)}
+    found = stack.instances("kept")["kept-3"]
+    print(f"\n{sorted(answers)}; {found['requests'] - had} tried on kept-3, {found['phase']}: {found['because']}")
+    assert answers == {(200, "kept-1"), (200, "kept-2")}
+    assert found["requests"] == had
+    assert "ejected" in found["because"]

@@ -127,10 +127,19 @@ def test_ejections_last_longer_each_time_until_it_serves_well() -> None:
     steps: list[tuple[float, list[Traffic]]] = []
     for start in (0, 11, 33):
         steps += [(start, fail("s-1")), (start + 1, fail())]
-    ends = [a for d in follow([*steps, (74.0, fail()), (120.0, fail("s-1"))]) for a in d.actions]
+    ends = [a for d in follow([*steps, (74.0, fail()), (119.0, fail()), (120.0, fail("s-1"))]) for a in d.actions]
     lasting = [a.until for a in ends if isinstance(a, Eject)]
     assert lasting == [10.0, 11 + 20.0, 33 + 40.0, 120 + 10.0]
     assert "ejection of 10 s is over" in next(a.because for a in ends if isinstance(a, Restore))
+
+
+def test_who_only_failed_since_it_came_back_has_not_served() -> None:
+    """However long its next errors take to come, or however short the ejection was beside the time between looks."""
+    for wait in (1, 60):
+        rule, back = Rule(first=1.0), 1
+        steps = [(0, fail("s-1")), (back, fail()), (back + wait, fail("s-1", errors=4)), (back + 2 * wait, fail("s-1"))]
+        last = follow(steps, rule)[-1].actions
+        assert [action.until for action in last if isinstance(action, Eject)] == [back + 2 * wait + 2.0]
 
 
 def test_the_longest_ejection_is_bounded() -> None:

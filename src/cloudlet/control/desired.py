@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,10 +23,10 @@ class Desired:
     def __init__(self, file: Path, store: Store, journal: Journal) -> None:
         self.file = file
         self._store, self._journal = store, journal
-        self.leaving: dict[str, Service] = {}
         self.going_down = False
         self._stack = self._recorded()
         self._scaled = store.scaled()
+        self.leaving = self._left()
 
     def _recorded(self) -> Stack | None:
         desired = self._store.desired()
@@ -34,6 +35,23 @@ class Desired:
         except OperatorError as error:
             self._journal.warning("cloudlet", "the recorded file is of no use any more", str(error))
             return None
+
+    def _left(self) -> dict[str, Service]:
+        """The services whose instances are still recorded though the file has them no more, as the last file that
+        had them says. Of one that no file describes the record is dropped: whatever runs of it is a stranger."""
+        present = self._stack.services if self._stack else {}
+        orphans = [i for i in self._store.instances() if i.service not in present]
+        missing, found = {i.service for i in orphans}, dict[str, Service]()
+        for file, text in self._store.past() if missing else ():
+            with contextlib.suppress(OperatorError):
+                services = parse(text, Path(file)).services
+                found |= {name: services[name] for name in missing - set(found) if name in services}
+            if found.keys() == missing:
+                return found
+        for instance in orphans:
+            if instance.service not in found:
+                self._store.delete(instance.name)
+        return found
 
     @property
     def stack(self) -> Stack:

@@ -117,6 +117,8 @@ class Engines:
         run = next((run for run in self.runs.values() if run.engine.name == end.name), None)
         if run is None:
             return False
+        if run.pid not in (None, end.pid) and end.restarted_as is None:
+            return True  # the end of a process before this one, known already when cloudlet came back
         run.pid = end.restarted_as
         if run.pid is None:
             run.ended.set()

@@ -96,7 +96,7 @@ class Instances:
         for instance in list(self.records.values()):
             found = processes.get(instance.name)
             if found is not None and found.exit is None:
-                self._adopt_running(instance, found)
+                await self._adopt_running(instance, found)
             elif instance.phase is not Phase.BACKOFF:
                 await self._ended(instance, "its process was gone when cloudlet came back")
 
@@ -107,7 +107,7 @@ class Instances:
             else:
                 await self._supervisor.forget(process.spec.name)
 
-    def _adopt_running(self, instance: Instance, process: Process) -> None:
+    async def _adopt_running(self, instance: Instance, process: Process) -> None:
         if instance.phase is Phase.BACKOFF:
             self._move(instance, Phase.STARTING, "its process was found running")
         if process.pid != instance.pid:
@@ -115,6 +115,8 @@ class Instances:
             self._store.save(instance)
         if instance.phase is Phase.STARTING:
             self._probe(instance)
+        if instance.phase is Phase.STOPPING:  # it may have been recorded and not yet done
+            await self._supervisor.stop(instance.name)
         self._journal.info(instance.name, "adopted", f"process {process.pid} runs on")
 
     async def exited(self, end: Exit) -> None:
@@ -127,6 +129,8 @@ class Instances:
             instance.pid = end.restarted_as
             self._store.save(instance)
             return
+        if instance.phase is Phase.BACKOFF or instance.pid not in (None, end.pid):
+            return  # the end of a process before this one, known already when cloudlet came back
         if instance.phase in (Phase.SERVING, Phase.DRAINING):
             await self._quietly(self._announcer.fail(instance))
         await self._ended(instance, str(end))

@@ -137,7 +137,7 @@ def _instance(record: Instance, servers: Servers, usage: Usage | None) -> Instan
         name=record.name,
         service=record.service,
         phase=phase,
-        because=f"its check says {server.check}" if server and phase == _UNHEALTHY else record.because,
+        because=_because(record, server) if phase == _UNHEALTHY else record.because,
         since=record.since,
         pid=record.pid,
         port=record.port,
@@ -153,6 +153,15 @@ def _instance(record: Instance, servers: Servers, usage: Usage | None) -> Instan
         cpu=usage.cpu if usage else 0.0,
         memory=usage.memory if usage else 0,
     )
+
+
+def _because(record: Instance, server: ServerStatistics | None) -> str:
+    """Why an unhealthy one is."""
+    if server is None:
+        return record.because
+    if server.state is ServerState.DRAINING:
+        return "it failed live traffic and is ejected for a while"
+    return f"its check says {server.check}"
 
 
 def _engine(run: EngineRun, usage: Mapping[str, Usage]) -> EngineStatus:

@@ -66,6 +66,10 @@ class Steering:
         """The instances that passive checks have taken out."""
         return {n for n, r in self._ejections.get(service, {}).items() if r.out_until is not None}
 
+    def out(self) -> set[tuple[str, str]]:
+        """All of them, each with its service."""
+        return {(service, name) for service in self._ejections for name in self.ejected(service)}
+
     async def steer(self, services: Mapping[str, Service], serving: Iterable[Instance], now: float) -> None:
         """Look, decide and set, at most once a second."""
         if now - self._looked < _EVERY:
@@ -77,7 +81,8 @@ class Steering:
             if service is not None and is_balanced(service):
                 servers = [server for server in backend.servers if server.name in present]
                 await self._steer_service(backend.name, service, servers, now)
-        self.weights = {name: weight for name, weight in self.weights.items() if name in present}
+        for gone in set(self.weights) - present:
+            del self.weights[gone]
 
     async def _steer_service(self, name: str, service: Service, servers: list[ServerStatistics], now: float) -> None:
         news = {s.name: _Counted.of(s).since(self._counted.get(s.name, _Counted())) for s in servers}

@@ -87,6 +87,11 @@ class Store:
         row = self._connection.execute("select file, text from desired order by id desc limit 1").fetchone()
         return (row[0], row[1]) if row and row[0] else None
 
+    def past(self) -> list[tuple[str, str]]:
+        """Every file's path and text as ever applied, the newest first."""
+        rows = self._connection.execute("select file, text from desired where file <> '' order by id desc")
+        return [(file, text) for file, text in rows]
+
     def desire(self, file: str, text: str) -> None:
         """Record what was asked for, keeping the earlier ones as history; durable on return."""
         with self._transaction() as db:

@@ -12,7 +12,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -108,6 +108,7 @@ class System:
 
         Raises like `apply`; a stack of which nothing ran before is then taken down again.
         """
+        exits = self.keeper.exits()  # before the look at what runs: whatever ends after it is told
         processes = await self.keeper.processes()
         try:
             plan = await self._install(new, undo=undo, processes=processes)
@@ -115,7 +116,7 @@ class System:
             if not processes:
                 await self.down()
             raise
-        self._task(self._watch_exits())
+        self._task(self._watch_exits(exits))
         self._task(self.loop.run())
         self._task(self._renew_certificates())
         return plan
@@ -296,7 +297,7 @@ class System:
 
     async def _settle(self) -> None:
         """Let the edge, the forwarders, the engines and the held sockets be what is wanted and nothing more."""
-        await self.edge.apply(self.configuration())
+        await self.edge.apply(self.configuration(), self.steering.out())
         self._step("edge settled")
         datagrams = {r.backend: held for r, held in self.held if r.datagram and r.backend is not None}
         await self.forwarders.apply(datagrams)
@@ -305,9 +306,12 @@ class System:
                 self.engines.stop(resource)
         await sockets.release_unused(self.keeper, {held.name for _, held in self.held})
 
-    async def _watch_exits(self) -> None:
-        async for end in self.keeper.exits():
-            await self._exited(end)
+    async def _watch_exits(self, exits: AsyncIterator[Exit]) -> None:
+        async for end in exits:
+            try:
+                await self._exited(end)
+            except CloudletError as error:
+                self.journal.warning(end.name, "its end was not dealt with", f"{end}; {error}")
 
     async def _exited(self, end: Exit) -> None:
         if await self.edge.exited(end):
@@ -321,7 +325,7 @@ class System:
             await asyncio.sleep(_RENEW)
             try:
                 self._certificates = ensure_certificates(self.desired.stack, self.paths, self.users.of("edge"))
-                await self.edge.apply(self.configuration())
+                await self.edge.apply(self.configuration(), self.steering.out())
             except CloudletError as error:
                 self.journal.error("edge", "certificates not renewed", f"{error}; tried again in {_RENEW:.0f} s")
 

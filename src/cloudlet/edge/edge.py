@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,12 +69,13 @@ class Edge:
             adopted = await self._adopt()
         return await self.apply(configuration) if adopted else await self._begin(configuration)
 
-    async def apply(self, configuration: EdgeConfiguration) -> Applied:
+    async def apply(self, configuration: EdgeConfiguration, out: Collection[tuple[str, str]] = ()) -> Applied:
         """Bring the running edge to `configuration` in the gentlest way there is. Servers that drain stay until they
-        are removed. One that HAProxy does not accept changes nothing, and its alerts are in the EngineFailed."""
+        are removed; those it names get requests again, unless they are in `out`, (backend, server) each. One that
+        HAProxy does not accept changes nothing, and its alerts are in the EngineFailed."""
         async with self._changing:
             self._running()
-            wanted = self._record_of(configuration)
+            wanted = self._record_of(configuration, out)
             steps = self._difference(wanted)
             if steps.beyond:
                 await self._succeed(wanted)
@@ -328,11 +329,11 @@ class Edge:
 
     # what differs
 
-    def _record_of(self, configuration: EdgeConfiguration) -> Record:
+    def _record_of(self, configuration: EdgeConfiguration, out: Collection[tuple[str, str]] = ()) -> Record:
         """The record of what is wanted, with the present servers that drain."""
         kept = live.with_draining(configuration, self._record)
         named = {(b.name, s.name) for b in kept.backends for s in b.servers}
-        wanted = {(b.name, s.name) for b in configuration.backends for s in b.servers}
+        wanted = {(b.name, s.name) for b in configuration.backends for s in b.servers} - set(out)
         return Record(kept, (self._record.draining & named) - wanted, fingerprint(configuration))
 
     def _difference(self, wanted: Record) -> Difference:

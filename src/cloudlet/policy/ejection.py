@@ -48,12 +48,14 @@ class Traffic:
 @dataclass(frozen=True, slots=True)
 class Record:
     """What is remembered of a server: errors in a row; until when it is out, None while it is in; how long
-    its last ejection was meant to last, and when it came back from it. Seconds on the clock of `now`."""
+    its last ejection was meant to last, when it came back from it, and until when it has then served well.
+    Seconds on the clock of `now`."""
 
     row: int = 0
     out_until: float | None = None
     lasted: float = 0.0
     back_at: float = 0.0
+    well_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,22 +86,22 @@ class Decision:
 def decide(servers: Iterable[Traffic], records: Mapping[str, Record], rule: Rule, now: float) -> Decision:
     """Who goes out and who comes back. A server missing in `servers` is forgotten."""
     seen = tuple(servers)
-    kept = {server.name: _counted(server, records.get(server.name, Record())) for server in seen}
+    kept = {server.name: _counted(server, records.get(server.name, Record()), rule, now) for server in seen}
     restored = [*_expired(kept, now), *_too_many(kept, seen, rule, now)]
     for restore in restored:
-        kept[restore.name] = replace(kept[restore.name], row=0, out_until=None, back_at=now)
+        kept[restore.name] = replace(kept[restore.name], row=0, out_until=None, back_at=now, well_at=now)
     ejected = list(_failing(seen, kept, rule, now))
     for eject in ejected:
         kept[eject.name] = Record(out_until=eject.until, lasted=eject.until - now)
     return Decision((*restored, *ejected), kept)
 
 
-def _counted(server: Traffic, record: Record) -> Record:
+def _counted(server: Traffic, record: Record, rule: Rule, now: float) -> Record:
     if record.out_until is not None:  # what it still fails was sent before it went out
         return replace(record, row=0)
-    if server.successes == 0:
-        return replace(record, row=record.row + server.errors)
-    return replace(record, row=0)
+    row = record.row + server.errors if server.successes == 0 else 0
+    well = row == 0 and _within(server) < rule.after
+    return replace(record, row=row, well_at=now if well else record.well_at)
 
 
 def _expired(records: Mapping[str, Record], now: float) -> Iterable[Restore]:
@@ -137,7 +139,7 @@ def _failing(servers: tuple[Traffic, ...], records: Mapping[str, Record], rule: 
             continue
         room, up = room - 1, up - server.up
         record = records[server.name]
-        lasts = _duration(record, rule, now)
+        lasts = _duration(record, rule)
         yield Eject(
             server.name,
             now + lasts,
@@ -147,13 +149,16 @@ def _failing(servers: tuple[Traffic, ...], records: Mapping[str, Record], rule: 
 
 def _in_a_row(server: Traffic, record: Record) -> int:
     """A row of errors that there was for certain."""
-    within = -(-server.errors // (server.successes + 1))
-    return max(record.row, within)
+    return max(record.row, _within(server))
 
 
-def _duration(record: Record, rule: Rule, now: float) -> float:
-    """Twice the last time, unless the server then served for as long as it had been out."""
-    if record.lasted == 0.0 or now - record.back_at >= record.lasted:
+def _within(server: Traffic) -> int:
+    return -(-server.errors // (server.successes + 1))
+
+
+def _duration(record: Record, rule: Rule) -> float:
+    """Twice the last time, unless the server then served well for as long as it had been out."""
+    if record.lasted == 0.0 or record.well_at - record.back_at >= record.lasted:
         return rule.first
     return max(rule.first, min(LONGEST_EJECTION, 2.0 * record.lasted))
 
