@@ -41,6 +41,10 @@ caches:"""
 BOTH = ALONE.replace("\ncaches:", API).replace("routes: [", "routes: [{path: /api/*, to: api}, ")
 GREEN = ALONE.replace("blue", "green").replace("routes: [", "routes: [{path: /more/*, to: web}, ")
 
+#: the file reaches the daemon by the API, or (long form) the daemon begins with it
+LIVE_OR_NOT = pytest.mark.parametrize(
+    "live", [pytest.param(True, id="applied"), pytest.param(False, id="found by the next up", marks=pytest.mark.soak)]
+)
 Counts = dict[str, int]
 
 
@@ -171,7 +175,7 @@ def test_scaling(cuts, count):
     assert len(cuts.labels) >= 6
 
 
-@pytest.mark.parametrize("live", [True, False], ids=["applied", "found by the next up"])
+@LIVE_OR_NOT
 def test_a_rolling_replacement_with_a_route(cuts, live):
     """A changed service goes out and a route is added: whichever half was done, the rest follows."""
     wanted = {"web": 2}
@@ -187,7 +191,7 @@ def test_a_rolling_replacement_with_a_route(cuts, live):
     assert len(cuts.labels) >= 18
 
 
-@pytest.mark.parametrize("live", [True, False], ids=["applied", "found by the next up"])
+@LIVE_OR_NOT
 def test_the_removal_of_a_service(cuts, live):
     """Its instances drain and go, its route and its backend too, and only then is it forgotten."""
     wanted = {"web": 2}

@@ -34,10 +34,11 @@ def _gateway(listeners: Sequence[Listener], configuration: EdgeConfiguration, se
     return section(
         "frontend gateway from http",
         *map(_bind, listeners),
-        *_begin(configuration),
+        _patience(configuration),
         *request.normalise(),
         *request.strip(),
         *request.identify(),
+        *request.sample_log(configuration.log_sample),
         *request.route(settings),
         *_end(configuration, settings),
         *request.balance(),
@@ -48,10 +49,11 @@ def _public(listener: Listener, configuration: EdgeConfiguration, settings: Edge
     return section(
         f"frontend {proxy_name(listener.socket)} from http",
         _bind(listener),
-        *_begin(configuration),
+        _patience(configuration),
         *request.normalise(),
         *request.strip(),
         *request.identify(),
+        *request.sample_log(configuration.log_sample),
         f"http-request set-var(txn.backend) str({listener.backend})",
         *_end(configuration, settings),
         *request.balance(),
@@ -61,10 +63,11 @@ def _public(listener: Listener, configuration: EdgeConfiguration, settings: Edge
 def _defaults_internal(configuration: EdgeConfiguration, settings: EdgeSettings) -> str:
     return section(
         "defaults internal from http",
-        *_begin(configuration),
+        _patience(configuration),
         *request.normalise(),
         *request.trust(),
         *request.identify(),
+        *request.sample_log(configuration.log_sample),
         "http-request set-var(txn.backend) var(sess.backend)",
         *_end(configuration, settings),
     )
@@ -83,8 +86,9 @@ def _door(configuration: EdgeConfiguration, settings: EdgeSettings) -> str:
     return section(
         f"frontend {request.DOOR} from http",
         f"bind unix@{settings.door} mode 600",
-        *_begin(configuration),
+        _patience(configuration),
         *request.recognise(),
+        *request.sample_log(configuration.log_sample),
         *request.fall_back(configuration, settings),
         *request.leave(),
         *request.hold(settings),
@@ -95,10 +99,9 @@ def _door(configuration: EdgeConfiguration, settings: EdgeSettings) -> str:
     )
 
 
-def _begin(configuration: EdgeConfiguration) -> list[str]:
+def _patience(configuration: EdgeConfiguration) -> str:
     longest = max((b.timeout for b in configuration.backends if b.mode == "http"), default=0.0)
-    silence = milliseconds(max(_CLIENT_SILENCE, longest))
-    return [f"timeout client {silence}", *request.sample_log(configuration.log_sample)]
+    return f"timeout client {milliseconds(max(_CLIENT_SILENCE, longest))}"
 
 
 def _end(configuration: EdgeConfiguration, settings: EdgeSettings) -> list[str]:

@@ -57,8 +57,7 @@ def _defaults(settings: EdgeSettings) -> str:
         "timeout tunnel 1d",
         "timeout http-request 10s",
         "timeout http-keep-alive 30s",
-        "# only errors reach the log (a sampled request is raised to one), in the order they happen",
-        "log stdout format raw local0 err",
+        "log stdout format raw local0",
         "option log-separate-errors",
         "option dontlognull",
         *error_lines(settings.folder),
@@ -78,7 +77,14 @@ def _defaults_http() -> str:
 
 
 def _defaults_tcp() -> str:
-    return section("defaults tcp from common", "mode tcp", f"log-format '{_TCP_LOG}'")
+    return section(
+        "defaults tcp from common",
+        "mode tcp",
+        f"log-format '{_TCP_LOG}'",
+        "# only errors reach the log (a sampled connection is raised to one)",
+        "no log",
+        "log stdout format raw local0 err",
+    )
 
 
 def _defaults_backend() -> str:
