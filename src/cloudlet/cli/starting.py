@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -105,42 +106,56 @@ class _Foreground(threading.Thread):
             self.join(timeout=5)
 
 
-def start_detached(session: Session, *, undo: bool, timeout: float | None) -> None:
-    """Start the daemon in a session of its own; return when it answers, or with a timeout when all is
-    healthy."""
-    paths = session.paths
-    paths.create()
-    log = paths.log("cloudlet")
-    daemon, offset = _spawn(session.file.resolve(), log, undo=undo)
+class Background:
+    """A daemon in a session of its own. Its process exists from `__enter__` on, for its imports to be over when the
+    plan has been shown; it begins with `start`, and ends with the block when that was never called."""
 
-    def ended() -> bool:
-        if daemon.poll() is not None:
-            raise _early_end(daemon.returncode, log, offset)
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._log = session.paths.log("cloudlet")
+
+    def __enter__(self) -> Background:
+        self._session.paths.create()
+        self._daemon, self._offset = _spawn(self._session.file.resolve(), self._log)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._daemon.stdin is not None
+        self._daemon.stdin.close()
+
+    def start(self, *, undo: bool, timeout: float | None) -> None:
+        """Return when it answers, or with a timeout when all is healthy."""
+        assert self._daemon.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # it ended: its last words are told below
+            self._daemon.stdin.write(b"start undo\n" if undo else b"start\n")
+            self._daemon.stdin.flush()
+        client = self._session.client()
+        try:
+            wait_answering(client, _ANSWERS_WITHIN, ended=self._ended)
+            status = wait_healthy(client, timeout, ended=self._ended) if timeout is not None else None
+        except KeyboardInterrupt:
+            err().print("it goes on starting in the background; `cloudlet down` ends it")
+            raise
+        if self._session.output != "table":
+            return
+        if status is not None:
+            show_ready(status)
+        else:
+            click.echo(f"started in the background, process {self._daemon.pid}; `cloudlet status` shows how far it is")
+
+    def _ended(self) -> bool:
+        if self._daemon.poll() is not None:
+            raise _early_end(self._daemon.returncode, self._log, self._offset)
         return False
 
-    client = session.client()
-    try:
-        wait_answering(client, _ANSWERS_WITHIN, ended=ended)
-        if timeout is not None:
-            status = wait_healthy(client, timeout, ended=ended)
-    except KeyboardInterrupt:
-        err().print("it goes on starting in the background; `cloudlet down` ends it")
-        raise
-    if session.output != "table":
-        return
-    if timeout is not None:
-        show_ready(status)
-    else:
-        click.echo(f"started in the background, process {daemon.pid}; `cloudlet status` shows how far it is")
 
-
-def _spawn(file: Path, log: Path, *, undo: bool) -> tuple[subprocess.Popen[bytes], int]:
+def _spawn(file: Path, log: Path) -> tuple[subprocess.Popen[bytes], int]:
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    command = [sys.executable, "-m", "cloudlet.control", "--file", str(file), *(["--undo"] if undo else [])]
+    command = [sys.executable, "-m", "cloudlet.control", "--file", str(file)]
     try:
         offset = os.fstat(descriptor).st_size
         daemon = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=descriptor, stderr=descriptor, start_new_session=True
+            command, stdin=subprocess.PIPE, stdout=descriptor, stderr=descriptor, start_new_session=True
         )
     finally:
         os.close(descriptor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import click
@@ -84,14 +85,15 @@ def _start(session: Session, stack: Stack, *, yes: bool, dry_run: bool, detach: 
     from cloudlet.cli import starting
     from cloudlet.cli.plan_view import show_plan
 
-    plan = starting.plan_alone(session, stack)
-    show_plan(plan, session.output)
-    if dry_run:
-        return
-    undo = _may_undo(plan, yes)
-    if detach:
-        starting.start_detached(session, undo=undo, timeout=timeout)
-        return
+    with starting.Background(session) if detach and not dry_run else nullcontext() as background:
+        plan = starting.plan_alone(session, stack)
+        show_plan(plan, session.output)
+        if dry_run:
+            return
+        undo = _may_undo(plan, yes)
+        if background is not None:
+            background.start(undo=undo, timeout=timeout)
+            return
     status = starting.run_here(session, undo=undo)
     click.get_current_context().exit(status)
 

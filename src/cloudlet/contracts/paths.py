@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import stat
 import tempfile
 from dataclasses import dataclass
@@ -79,6 +80,11 @@ class StatePaths:
 
     def log(self, name: str) -> Path:
         return self.logs / f"{name}.log"
+
+    def discard_run(self) -> None:
+        """Nothing runs: remove the sockets' folder where it lies outside the state, in the temporary folder."""
+        if self.run.parent != self.root:
+            shutil.rmtree(self.run, ignore_errors=True)
 
     def create(self) -> None:
         """Make the folders. Engines run as other users, so the root can be passed through but not listed.

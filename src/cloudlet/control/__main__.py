@@ -1,4 +1,8 @@
-"""`python -m cloudlet.control --file FILE`: the daemon, detached by `cloudlet up -d`; its journal goes to its log."""
+"""`python -m cloudlet.control --file FILE`: the daemon, detached by `cloudlet up -d`; its journal goes to its log.
+
+It is started before it is known whether it may begin, because its imports take as long as the plan that the user sees
+first: it waits for a line on standard input, `start` or `start undo`, and ends without a word when there is none.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +19,12 @@ from cloudlet.errors import CloudletError
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m cloudlet.control", description=__doc__)
     parser.add_argument("--file", type=Path, required=True)
-    parser.add_argument("--undo", action="store_true", help="take back what commands changed at run time")
     given = parser.parse_args()
+    word = sys.stdin.readline().split()
+    if word[:1] != ["start"]:
+        return 0
     try:
-        return run_foreground(given.file, on_event=_print, undo=given.undo)
+        return run_foreground(given.file, on_event=_print, undo=word[1:] == ["undo"])
     except CloudletError as error:
         print(f"cloudlet: {error}", file=sys.stderr, flush=True)
         return error.exit_code

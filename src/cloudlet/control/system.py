@@ -199,6 +199,7 @@ class System:
         await self.edge.close()
         if not await self.keeper.processes():
             await self.keeper.shutdown()
+            self.paths.discard_run()
         await self.keeper.close()
         self.store.close()
 

@@ -107,9 +107,10 @@ def _check_lines(check: Check) -> list[str]:
     if check.path is None:
         return lines
     statuses = ",".join(f"{low}-{high}" if low != high else f"{low}" for low, high in check.expect)
+    headers = "hdr host localhost hdr user-agent cloudlet-check hdr connection close"
     return [
         *lines,
         "option httpchk",
-        f"http-check send meth GET uri {check.path} ver HTTP/1.1 hdr host localhost hdr user-agent cloudlet-check hdr connection close",
+        f"http-check send meth GET uri {check.path} ver HTTP/1.1 {headers}",
         f"http-check expect status {statuses}",
     ]

@@ -190,7 +190,10 @@ def try_again() -> list[str]:
         *(
             rule
             for lost in (never_sent, perhaps_sent)
-            for rule in (f"http-after-response set-header {AGAIN} 1 {lost}", f"http-after-response set-status 425 {lost}")
+            for rule in (
+                f"http-after-response set-header {AGAIN} 1 {lost}",
+                f"http-after-response set-status 425 {lost}",
+            )
         ),
     ]
 
