@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.edge.conftest import harness as harness  # a fixture
+from tests.edge.conftest import harness
 from tests.support.live_stack import LiveStack
+
+__all__ = ["BehavingStack", "harness"]
 
 APP = Path(__file__).with_name("app.py")
 

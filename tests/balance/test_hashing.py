@@ -193,9 +193,9 @@ async def by_address(harness: Harness, addresses: list[str]) -> list[str]:
         asked = set()
         for _ in range(2):
             connector = aiohttp.TCPConnector(local_addr=(address, 0))
-            async with aiohttp.ClientSession(connector=connector) as client:
-                async with client.get(f"http://127.0.0.1:{harness.port}/") as answer:
-                    asked.add((await answer.json())["name"])
+            url = f"http://127.0.0.1:{harness.port}/"
+            async with aiohttp.ClientSession(connector=connector) as client, client.get(url) as answer:
+                asked.add((await answer.json())["name"])
         assert len(asked) == 1, address
         names.append(asked.pop())
     return names

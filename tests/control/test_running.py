@@ -200,7 +200,7 @@ def test_a_second_up_changes_nothing_that_is_as_it_should_be(stack):
     stack.up()
     assert (stack.processes(), stack.daemon) == (before, daemon)
     command = [PYTHON, "-m", "cloudlet.control", "--file", str(stack.file)]
-    second = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    second = subprocess.run(command, input="start\n", capture_output=True, text=True, timeout=30)
     assert second.returncode == 7
     assert "another cloudlet looks after" in second.stderr
     assert (stack.processes(), stack.daemon) == (before, daemon)

@@ -152,6 +152,7 @@ class ServerStatistics:
     check: str  # what the last check said, e.g. "L7OK/200"
     bytes_in: int = 0
     bytes_out: int = 0
+    responses: int = 0  # whole answers of any status, of the server itself
 
 
 @dataclass(frozen=True, slots=True)

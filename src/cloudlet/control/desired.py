@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cloudlet.control import planning
 from cloudlet.control.journal import Journal
-from cloudlet.control.store import Store
+from cloudlet.control.store import Instance, Store
 from cloudlet.control.views import PlanView
 from cloudlet.errors import OperatorError, Refused
 from cloudlet.stack import Service, Stack, check, parse
@@ -26,6 +26,7 @@ class Desired:
         self.going_down = False
         self._stack = self._recorded()
         self._scaled = store.scaled()
+        self._orphans: list[Instance] = []
         self.leaving = self._left()
 
     def _recorded(self) -> Stack | None:
@@ -38,7 +39,7 @@ class Desired:
 
     def _left(self) -> dict[str, Service]:
         """The services whose instances are still recorded though the file has them no more, as the last file that
-        had them says. Of one that no file describes the record is dropped: whatever runs of it is a stranger."""
+        had them says. Those that no file describes are orphans."""
         present = self._stack.services if self._stack else {}
         orphans = [i for i in self._store.instances() if i.service not in present]
         missing, found = {i.service for i in orphans}, dict[str, Service]()
@@ -48,9 +49,7 @@ class Desired:
                 found |= {name: services[name] for name in missing - set(found) if name in services}
             if found.keys() == missing:
                 return found
-        for instance in orphans:
-            if instance.service not in found:
-                self._store.delete(instance.name)
+        self._orphans = [instance for instance in orphans if instance.service not in found]
         return found
 
     @property
@@ -87,8 +86,13 @@ class Desired:
         )
 
     def accept(self, new: Stack) -> None:
-        """Want this from now on, and take back what commands changed; durable on return."""
-        self._store.unscale(planning.undoes(new, self._scaled))
+        """Want this from now on, and take back what commands changed; durable on return. The record of an instance
+        that no file describes is dropped: whatever runs of it is a stranger."""
+        for instance in self._orphans:
+            if instance.service not in new.services:
+                self._store.delete(instance.name)
+        gone = set(self._scaled) - set(new.services)
+        self._store.unscale({*planning.undoes(new, self._scaled), *gone})
         if self._store.desired() != (str(new.file), new.text):
             self._store.desire(str(new.file), new.text)
             self._journal.info(new.name, "applied", f"{new.file.name} describes it")

@@ -36,6 +36,9 @@ class EngineRun:
     settings: dict[str, int] = field(default_factory=dict)
     admitted: set[str] = field(default_factory=set)
     task: asyncio.Task[None] | None = None
+    last_end: int | None = None
+    #: what takes its place when it has ended, because its settings changed
+    successor: EngineRun | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -100,6 +103,8 @@ class Engines:
         self._change(run, "starting", "its process starts")
         process = await self._supervisor.start(run.engine.process())
         self._step(f"{run.engine.name} started")
+        if run.last_end == process.pid:
+            raise EngineFailed(f"{run.engine.name} ended as soon as it was started; see its log")
         run.pid, run.started = process.pid, process.started
         run.ended.clear()
 
@@ -119,7 +124,7 @@ class Engines:
             return False
         if run.pid not in (None, end.pid) and end.restarted_as is None:
             return True  # the end of a process before this one, known already when cloudlet came back
-        run.pid = end.restarted_as
+        run.pid, run.last_end = end.restarted_as, end.pid
         if run.pid is None:
             run.ended.set()
         if run.state == "stopping":
@@ -148,27 +153,30 @@ class Engines:
         """Let another engine of the same name take the place of this one: its settings have changed."""
         old = self.runs[run.engine.resource]
         run.admitted, run.deaths, run.restarts = set(services), old.deaths, old.restarts
-        self._end(old, then=run)
+        old.successor = run
+        self._end(old, "its settings changed")
 
     def stop(self, resource: str) -> None:
         """End one engine cleanly; its data stays."""
-        if self.runs[resource].state != "stopping":
-            self._end(self.runs[resource], then=None)
+        self.runs[resource].successor = None
+        self._end(self.runs[resource], "the file names it no more")
 
-    def _end(self, run: EngineRun, then: EngineRun | None) -> None:
+    def _end(self, run: EngineRun, because: str) -> None:
+        if run.state == "stopping":
+            return
         if run.task is not None:
             run.task.cancel()
-        self._change(run, "stopping", "its settings changed" if then else "the file names it no more")
-        run.task = asyncio.create_task(self._wait_ended(run, then))
+        self._change(run, "stopping", because)
+        run.task = asyncio.create_task(self._wait_ended(run))
 
-    async def _wait_ended(self, run: EngineRun, then: EngineRun | None) -> None:
+    async def _wait_ended(self, run: EngineRun) -> None:
         if run.pid is not None:
             await self._supervisor.stop(run.engine.name)
             await run.ended.wait()
         del self.runs[run.engine.resource]
-        if then is not None:
-            self.runs[run.engine.resource] = then
-            self._launch(then)
+        if run.successor is not None:
+            self.runs[run.engine.resource] = run.successor
+            self._launch(run.successor)
 
     async def close(self) -> None:
         """Leave them running and stop looking after them."""

@@ -16,11 +16,18 @@ from cloudlet.control.journal import Journal
 from cloudlet.control.store import Instance, Store
 from cloudlet.errors import CloudletError, DependencyError, OperatorError
 from cloudlet.policy.backoff import Backoff, crash_looping, restart_delay
-from cloudlet.policy.lifecycle import ALIVE, Action, GiveUp, Phase, Resume, Retire, Start
+from cloudlet.policy.lifecycle import ALIVE, Action, GiveUp, Phase, Resume, Retire, Start, Stop
 
 #: unexpected ends remembered for each instance, more than any crash-loop rule looks at
 _DEATHS_KEPT = 20
 SERVICE_LABEL = "service"
+#: the phases in which each action still makes sense
+_APPLIES: dict[type[Action], frozenset[Phase]] = {
+    Resume: frozenset({Phase.BACKOFF}),
+    GiveUp: frozenset({Phase.STARTING}),
+    Retire: ALIVE,
+    Stop: frozenset({Phase.DRAINING}),
+}
 
 
 class Announcer(Protocol):
@@ -112,7 +119,7 @@ class Instances:
             self._move(instance, Phase.STARTING, "its process was found running")
         if process.pid != instance.pid:
             instance.pid, instance.started = process.pid, process.started
-            self._store.save(instance)
+            self._save(instance)
         if instance.phase is Phase.STARTING:
             self._probe(instance)
         if instance.phase is Phase.STOPPING:  # it may have been recorded and not yet done
@@ -127,7 +134,7 @@ class Instances:
             return
         if end.restarted_as is not None:  # the keeper did it while nobody was attached
             instance.pid = end.restarted_as
-            self._store.save(instance)
+            self._save(instance)
             return
         if instance.phase is Phase.BACKOFF or instance.pid not in (None, end.pid):
             return  # the end of a process before this one, known already when cloudlet came back
@@ -164,17 +171,21 @@ class Instances:
     # what is done
 
     async def act(self, service: str, action: Action) -> None:
-        """Carry one action of the plan out."""
+        """Carry one action of the plan out, unless the instance has moved on since the plan was made."""
+        instance = self.records.get(action.name)
         if isinstance(action, Start):
-            await self._start(service, action)
+            if instance is None:
+                await self._start(service, action)
+        elif instance is None or instance.phase not in _APPLIES[type(action)]:
+            return
         elif isinstance(action, Resume):
-            await self._resume(self.records[action.name], action.because)
+            await self._resume(instance, action.because)
         elif isinstance(action, GiveUp):
-            await self._give_up(self.records[action.name], action.because)
+            await self._give_up(instance, action.because)
         elif isinstance(action, Retire):
-            await self._retire(self.records[action.name], action.because)
+            await self._retire(instance, action.because)
         else:
-            await self._stop(self.records[action.name], action.because)
+            await self._stop(instance, action.because)
 
     async def _start(self, service: str, action: Start) -> None:
         instance = Instance(
@@ -193,14 +204,14 @@ class Instances:
 
     async def _resume(self, instance: Instance, because: str) -> None:
         instance.revision = self._launcher.revision(instance.service)
-        instance.port, instance.replace = self._launcher.port(), False
+        instance.port, instance.pid, instance.replace = self._launcher.port(), None, False
         instance.restarts += 1
         instance.phase, instance.since, instance.because = Phase.STARTING, time.time(), because
         self._journal.info(instance.name, "restarting", because)
         await self._launch(instance)
 
     async def _launch(self, instance: Instance) -> None:
-        self._store.save(instance)
+        self._save(instance)
         self._step(f"{instance.name} recorded")
         try:
             process = await self._supervisor.start(self._launcher.process(instance))
@@ -208,8 +219,10 @@ class Instances:
             self._back_off(instance, str(error))
             return
         self._step(f"{instance.name} started")
+        if instance.phase is not Phase.STARTING:
+            return  # its end was told before its start
         instance.pid, instance.started = process.pid, process.started
-        self._store.save(instance)
+        self._save(instance)
         self._probe(instance)
 
     def _probe(self, instance: Instance) -> None:
@@ -251,6 +264,9 @@ class Instances:
     async def _give_up(self, instance: Instance, because: str) -> None:
         self._cancel_probe(instance.name)
         self._journal.warning(instance.name, "given up", because)
+        if instance.pid is None:
+            self._back_off(instance, because)
+            return
         instance.because = because
         await self._supervisor.stop(instance.name, grace=0.0)
 
@@ -284,7 +300,7 @@ class Instances:
         chosen = [i for name in services for i in self.of(name) if i.phase in ALIVE]
         for instance in chosen:
             instance.replace, instance.resume_at = True, 0.0
-            self._store.save(instance)
+            self._save(instance)
         self._wake()
         return [instance.name for instance in chosen]
 
@@ -292,7 +308,14 @@ class Instances:
 
     def _move(self, instance: Instance, phase: Phase, because: str) -> None:
         instance.phase, instance.since, instance.because = phase, time.time(), because
-        self._store.save(instance)
+        self._save(instance)
+
+    def _save(self, instance: Instance) -> None:
+        """A record that cannot be written (a full disk) is said, and written with the next step."""
+        try:
+            self._store.save(instance)
+        except DependencyError as error:
+            self._journal.error(instance.name, "not recorded", str(error))
 
     def _cancel_probe(self, name: str) -> None:
         self._answered.discard(name)

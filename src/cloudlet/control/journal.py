@@ -1,12 +1,19 @@
-"""The control plane's own record of what it did and why; whoever follows it is told at once."""
+"""The control plane's own record of what it did and why; whoever follows it is told at once.
+
+Writing never fails: what the store refuses (a full disk) goes to standard error, for whoever handles a failure by
+writing it here must not fail by that.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import sys
+import time
 from collections.abc import AsyncIterator, Callable
 
 from cloudlet.control.store import Store
 from cloudlet.control.views import Event
+from cloudlet.errors import DependencyError
 
 Listener = Callable[[Event], None]
 
@@ -29,7 +36,11 @@ class Journal:
         self._write("error", subject, event, because)
 
     def _write(self, level: str, subject: str, event: str, because: str) -> None:
-        entry = self._store.write_event(level, subject, event, because)
+        try:
+            entry = self._store.write_event(level, subject, event, because)
+        except DependencyError as error:
+            entry = Event(0, time.time(), level, subject, event, because)
+            print(f"cloudlet: {subject}: {event} because {because} (not in the journal: {error})", file=sys.stderr)
         for listener in tuple(self._listeners):
             listener(entry)
 

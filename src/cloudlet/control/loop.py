@@ -23,7 +23,7 @@ class Loop:
     """Turns until closed.
 
     `sessions` gives the requests an instance still has, None when that can't be known; `blocked` why a service may
-    start nothing; `settle` is called when a leaving service has gone, `measure` in each turn.
+    start nothing; `forgotten` is called when a leaving service has gone, `settle` and `measure` in each turn.
     """
 
     def __init__(
@@ -34,12 +34,13 @@ class Loop:
         *,
         sessions: Callable[[Instance], Awaitable[int | None]],
         blocked: Callable[[str], str],
-        settle: Callable[[], Awaitable[None]],
+        forgotten: Callable[[], None],
+        settle: Callable[[float], Awaitable[None]],
         measure: Callable[[float], Awaitable[None]],
     ) -> None:
         self._desired, self._instances, self._journal = desired, instances, journal
         self._sessions, self._blocked = sessions, blocked
-        self._settle, self._measure = settle, measure
+        self._forgotten, self._settle, self._measure = forgotten, settle, measure
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -75,7 +76,8 @@ class Loop:
         for name in self._desired.services():
             for action in decide(await self._view(name), now):
                 await self._instances.act(name, action)
-        await self._forget_gone()
+        self._forget_gone()
+        await self._settle(now)
         await self._measure(now)
 
     async def _view(self, name: str) -> ServiceView:
@@ -105,9 +107,9 @@ class Loop:
             replace=instance.replace,
         )
 
-    async def _forget_gone(self) -> None:
+    def _forget_gone(self) -> None:
         gone = [name for name in self._desired.leaving if not self._instances.of(name)]
         for name in gone:
             self._desired.forget(name)
         if gone:
-            await self._settle()
+            self._forgotten()

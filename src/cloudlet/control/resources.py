@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from cloudlet.contracts.engine import Address
 from cloudlet.contracts.paths import StatePaths
-from cloudlet.contracts.process import HeldSocket
+from cloudlet.contracts.process import HeldSocket, Process
 from cloudlet.control.engines import EngineRun
 from cloudlet.control.store import Store
 from cloudlet.control.users import Users
 from cloudlet.engines.locate import locate
 from cloudlet.engines.registry import build
 from cloudlet.identity.secrets import Secrets
-from cloudlet.runtime.ports import free_port
+from cloudlet.runtime.ports import free_port, is_free
 from cloudlet.stack import Stack
 
 
@@ -24,27 +26,30 @@ class Resources:
 
     def require_binaries(self, stack: Stack) -> None:
         """Raises EngineMissing, before anything is changed, when an engine of the file has no binary."""
-        for kind, _ in _wanted(stack).values():
+        for kind in ("haproxy", *(kind for kind, _ in _wanted(stack).values())):
             locate(kind).usable()
 
-    def load(self, stack: Stack) -> None:
-        """Construct what the file names and is not there yet; drop what it names no more."""
+    def load(self, stack: Stack, processes: Mapping[str, Process]) -> None:
+        """Construct what the file names and is not there yet; drop what it names no more. `processes` are the
+        keeper's: an engine that does not run gets another port when somebody has taken its own."""
         wanted = _wanted(stack)
         for name, (kind, settings) in wanted.items():
             if name not in self.runs or self.runs[name].settings != settings:
-                self.runs[name] = self._construct(name, kind, settings)
+                found = processes.get(f"{kind}-{name}")
+                running = found is not None and found.exit is None
+                self.runs[name] = self._construct(name, kind, settings, running=running)
         for name in set(self.runs) - set(wanted):
             del self.runs[name]
 
-    def _construct(self, name: str, kind: str, settings: dict[str, int]) -> EngineRun:
+    def _construct(self, name: str, kind: str, settings: dict[str, int], *, running: bool) -> EngineRun:
         user = self._users.of(f"{kind}-{name}")
-        port = self._port(f"engine-{name}")
+        port = self._port(f"engine-{name}", running=running)
         engine = build(kind, name, port, self._paths, self._secrets, user, None, **settings)
         return EngineRun(engine=engine, kind=kind, version=locate(kind).version, settings=settings)
 
-    def _port(self, name: str) -> int:
+    def _port(self, name: str, *, running: bool) -> int:
         ports = self._store.ports()
-        if name not in ports:
+        if name not in ports or not (running or is_free(ports[name])):
             self._store.keep_port(name, free_port(set(ports.values())))
         return self._store.ports()[name]
 

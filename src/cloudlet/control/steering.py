@@ -28,28 +28,41 @@ _BY_WEIGHT: dict[str, Callable[[list[Measured]], tuple[Weight, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Counted:
-    """A server's counters as last seen; they start again with every HAProxy process.
+    """A server's counters as last seen, or the difference to that; they start again with every HAProxy process.
 
-    A connection that fails and is redispatched counts as a redispatch only, and `requests` counts attempts.
+    `requests` are attempts. HAProxy counts a failed one in up to three columns: a refused connection only as a
+    redispatch, an empty answer as a broken response, retry and redispatch, and as two broken responses when it was not
+    repeated (measured on 2.8.25). So there were at most as many as the greatest of the columns (`broken`), and as the
+    attempts that have ended unanswered, which clients that went away are among.
     """
 
     requests: int = 0
-    connection_errors: int = 0
+    broken: tuple[int, ...] = (0, 0, 0, 0)
+    unanswered: int = 0
     responses_5xx: int = 0
 
     @classmethod
     def of(cls, server: ServerStatistics) -> _Counted:
-        broken = server.connection_errors + server.response_errors + server.retries + server.redispatches
-        return cls(server.requests, broken, server.responses_5xx)
+        return cls(
+            server.requests,
+            (server.connection_errors, server.response_errors, server.retries, server.redispatches),
+            server.requests - server.responses - server.sessions,
+            server.responses_5xx,
+        )
 
     def since(self, before: _Counted) -> _Counted:
         if self.requests < before.requests:
             return self
         return _Counted(
             self.requests - before.requests,
-            max(0, self.connection_errors - before.connection_errors),
-            max(0, self.responses_5xx - before.responses_5xx),
+            tuple(now - was for now, was in zip(self.broken, before.broken, strict=True)),
+            self.unanswered - before.unanswered,
+            self.responses_5xx - before.responses_5xx,
         )
+
+    @property
+    def connection_errors(self) -> int:
+        return max(0, min(max(self.broken), self.unanswered))
 
 
 class Steering:

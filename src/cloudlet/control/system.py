@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import sys
 import time
@@ -52,6 +53,8 @@ _DOWN_DRAIN = 10.0
 _LOOK = 0.02
 #: seconds between two looks whether a certificate is due or a user's file has changed
 _RENEW = 3600.0
+#: seconds between two attempts to bring edge, engines and sockets to what is wanted, when the first one failed
+_SETTLE_AGAIN = 5.0
 
 
 def no_step(_: str) -> None:
@@ -72,7 +75,8 @@ class System:
         self.users = Users(paths, self.store, self._needs)
         self.measurements = Measurements()
         self.held: sockets.Held = []
-        self.edge = Edge(paths, keeper, locate("haproxy").usable(), self.users.of("edge"))
+        # a missing HAProxy is told when a file is applied (`require_binaries`): what runs can be ended without it
+        self.edge = Edge(paths, keeper, locate("haproxy").path or Path("haproxy"), self.users.of("edge"))
         self.engines = Engines(self.journal, keeper, self._wake, step)
         self.resources = Resources(paths, self.store, self.secrets, self.users)
         self.forwarders = Forwarders(paths, keeper, self.users.of)
@@ -84,11 +88,13 @@ class System:
             self.journal,
             sessions=self._sessions,
             blocked=self._blocked,
-            settle=self._settle,
+            forgotten=self._unsettle,
+            settle=self._settle_again,
             measure=self._measure,
         )
         self._certificates: Path | None = None
         self._changing = asyncio.Lock()
+        self._settled_or_tried = math.inf
         self._tasks: set[asyncio.Task[None]] = set()
 
     @classmethod
@@ -143,9 +149,10 @@ class System:
         held = await sockets.hold(new, self.keeper, self.store)
         self._step("addresses held")
         self.desired.accept(new)
+        self._unsettle()
         self._step("wish recorded")
         self.held, self._certificates = held, certificates
-        self.resources.load(new)
+        self.resources.load(new, await self.keeper.processes())
         if processes is not None:
             self.instances.load({name for name, process in processes.items() if process.exit is None})
             await self.edge.start(self.configuration())
@@ -171,13 +178,14 @@ class System:
     async def down(self) -> int:
         """End everything: requests in flight first, then instances, then engines; how many processes that were."""
         self.desired.going_down = True
-        await self._cancel_tasks()
-        await self.engines.close()
-        await self.instances.close()
-        self.journal.info("cloudlet", "going down", "it was asked for")
-        await self._drain_all()
-        ended = await end_all(self.keeper, self.journal)
-        self.store.clear()
+        async with self._changing:
+            await self._cancel_tasks()
+            await self.engines.close()
+            await self.instances.close()
+            self.journal.info("cloudlet", "going down", "everything ends, and is wanted no more")
+            await self._drain_all()
+            ended = await end_all(self.keeper, self.journal)
+            self.store.clear()
         return ended
 
     async def _drain_all(self) -> None:
@@ -306,13 +314,25 @@ class System:
             for resource in set(self.engines.runs) - set(self.resources.runs):
                 self.engines.stop(resource)
         await sockets.release_unused(self.keeper, {held.name for _, held in self.held})
+        self._settled_or_tried = math.inf
+
+    def _unsettle(self) -> None:
+        """What is wanted has changed: the next turn settles it, unless that is done before."""
+        self._settled_or_tried = 0.0
+
+    async def _settle_again(self, now: float) -> None:
+        if now - self._settled_or_tried >= _SETTLE_AGAIN and not self._changing.locked():
+            self._settled_or_tried = now
+            async with self._changing:
+                await self._settle()
 
     async def _watch_exits(self, exits: AsyncIterator[Exit]) -> None:
         async for end in exits:
             try:
                 await self._exited(end)
-            except CloudletError as error:
-                self.journal.warning(end.name, "its end was not dealt with", f"{end}; {error}")
+            except Exception as error:  # a bug over one process must not blind us to all others
+                what = f"{end}; {type(error).__name__}: {error}"
+                self.journal.error(end.name, "its end was not dealt with", what)
 
     async def _exited(self, end: Exit) -> None:
         if await self.edge.exited(end):

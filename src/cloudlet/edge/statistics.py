@@ -22,6 +22,8 @@ _STATES = {
     "DRAIN": ServerState.DRAINING,
     "MAINT": ServerState.MAINTENANCE,
 }
+#: kinds of answers that end a request
+_FINAL = ("2xx", "3xx", "4xx", "5xx", "other")
 #: backends of our own that nobody asked for
 _OWN = "cloudlet-"
 
@@ -93,6 +95,7 @@ def _server(row: Row) -> ServerStatistics:
         check=_check(row),
         bytes_in=row.number("bin"),
         bytes_out=row.number("bout"),
+        responses=sum(row.number(f"hrsp_{kind}") for kind in _FINAL),
     )
 
 

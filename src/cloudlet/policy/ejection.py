@@ -33,11 +33,7 @@ class Rule:
 @dataclass(frozen=True, slots=True)
 class Traffic:
     """One server since the last look: `errors` of the chosen kinds, `successes` all other answers. `up` is
-    what the active checks say, ejected or not.
-
-    Where HAProxy retries and redispatches, a server that refuses connections shows no `econ`: its errors are
-    in `wretr` and `wredis`, and its `stot` counts the attempts (measured on 2.8.25).
-    """
+    what the active checks say, ejected or not."""
 
     name: str
     errors: int = 0

@@ -19,12 +19,13 @@ def free_port(taken: Collection[int]) -> int:
     first = random.randrange(size)
     for step in range(size):
         port = LOWEST + (first + step) % size
-        if port not in taken and _is_free(port):
+        if port not in taken and is_free(port):
             return port
     raise DependencyError(f"all ports from {LOWEST} to {HIGHEST} are taken; end what uses them")
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether nobody has bound it on the loopback address, neither for TCP nor for UDP."""
     for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
         with socket.socket(socket.AF_INET, kind) as probe:
             try:
