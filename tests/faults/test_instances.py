@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -45,7 +46,8 @@ def one_instance(stack_of):
 def kill_one(stack: LiveStack) -> None:
     """SIGKILL whichever of two or more instances serves."""
     serving = until(lambda: s if len(s := stack.serving("web")) >= 2 else None, "two instances that serve")
-    os.kill(random.choice(sorted(serving.values(), key=str))["pid"], signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):  # it was killed before and is not restarted yet
+        os.kill(random.choice(sorted(serving.values(), key=str))["pid"], signal.SIGKILL)
 
 
 def killed_under_load(stack: LiveStack, kills: int, seconds: float) -> None:

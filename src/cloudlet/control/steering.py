@@ -73,6 +73,7 @@ class Steering:
         self.weights: dict[str, int] = {}
         self._counted: dict[str, _Counted] = {}
         self._ejections: dict[str, Mapping[str, ejection.Record]] = {}
+        self._pids: dict[str, int | None] = {}
         self._looked = 0.0
 
     def ejected(self, service: str) -> set[str]:
@@ -88,14 +89,22 @@ class Steering:
         if now - self._looked < _EVERY:
             return
         self._looked = now
-        present = {instance.name for instance in serving}
+        present = {instance.name: instance.pid for instance in serving}
+        self._forget_replaced(present)
         for backend in await self._edge.statistics():
             service = services.get(backend.name)
             if service is not None and is_balanced(service):
                 servers = [server for server in backend.servers if server.name in present]
                 await self._steer_service(backend.name, service, servers, now)
-        for gone in set(self.weights) - present:
+        for gone in set(self.weights) - set(present):
             del self.weights[gone]
+
+    def _forget_replaced(self, present: Mapping[str, int | None]) -> None:
+        """A fresh process is not to blame for what the one before it of the same name did."""
+        replaced = {name for name, pid in present.items() if self._pids.get(name, pid) != pid}
+        for service, records in self._ejections.items():
+            self._ejections[service] = {name: record for name, record in records.items() if name not in replaced}
+        self._pids = dict(present)
 
     async def _steer_service(self, name: str, service: Service, servers: list[ServerStatistics], now: float) -> None:
         news = {s.name: _Counted.of(s).since(self._counted.get(s.name, _Counted())) for s in servers}
