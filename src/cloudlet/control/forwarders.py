@@ -1,53 +1,91 @@
-"""The UDP forwarders of a stack: one small process for each UDP listener, told its targets by a file and SIGHUP."""
+"""The UDP forwarders of a stack: one small process for each UDP listener, told its targets by a file and SIGHUP.
+
+The targets are those that the record says serve, looked up at every change: a cloudlet that adopts them knows no less.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGHUP
 
 from cloudlet.contracts.paths import StatePaths
 from cloudlet.contracts.process import HeldSocket, ProcessSpec, Restart, Supervisor, User
 from cloudlet.control.store import Instance
-from cloudlet.edge.forwarder.statistics import Statistics, read_statistics
+from cloudlet.edge.forwarder.statistics import read_statistics
+from cloudlet.errors import DependencyError
 
 _LOOPBACK = "127.0.0.1"
+#: seconds from SIGTERM to SIGKILL, until a forwarder that was stopped must have ended, and between two looks
+_GRACE = 2.0
+_ENDED_WITHIN = 5.0
+_LOOK = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Datagrams:
+    """A UDP listener: its socket, and the service whose instances it spreads over."""
+
+    service: str
+    socket: HeldSocket
 
 
 class Forwarders:
-    """Listeners by name, each with the socket it serves and the instances it spreads over."""
+    """UDP listeners by name. `serving` gives the ports of a service's serving instances, by instance."""
 
-    def __init__(self, paths: StatePaths, supervisor: Supervisor, user: Callable[[str], User | None]) -> None:
-        self._paths, self._supervisor, self._user = paths, supervisor, user
-        self._sockets: dict[str, HeldSocket] = {}
-        self._targets: dict[str, dict[str, int]] = {}
+    def __init__(
+        self,
+        paths: StatePaths,
+        supervisor: Supervisor,
+        user: Callable[[str], User | None],
+        serving: Callable[[str], Mapping[str, int]],
+    ) -> None:
+        self._paths, self._supervisor, self._user, self._serving = paths, supervisor, user, serving
+        self._listeners: dict[str, Datagrams] = {}
+        #: instance and port of those that get nothing more, though their record may still say that they serve
+        self._withdrawn: set[tuple[str, int]] = set()
 
-    async def apply(self, wanted: dict[str, HeldSocket]) -> None:
-        """Run one forwarder for each service in `wanted`, on its socket, and no other."""
-        for service in set(self._sockets) - set(wanted):
-            await self._supervisor.stop(process_name(service))
-            del self._sockets[service]
+    async def apply(self, wanted: Mapping[str, Datagrams]) -> None:
+        """Run one forwarder for each listener in `wanted`, on its socket, and no other."""
         running = await self._supervisor.processes()
-        for service, socket in wanted.items():
-            found = running.get(process_name(service))
-            moved = service in self._sockets and self._sockets[service] != socket
-            self._sockets[service] = socket
-            if found is None or found.exit is not None or moved:
-                await self._start(service)
+        names = {process_name(listener) for listener in wanted}
+        for name in filter(is_forwarder, set(running) - names):
+            await self._end(name)
+        self._listeners = dict(wanted)
+        for listener in wanted:
+            spec = self._process(listener)
+            found = running.get(spec.name)
+            if found is not None and (found.spec.sockets, found.spec.argv) != (spec.sockets, spec.argv):
+                await self._end(spec.name)
+                found = None
+            if found is None or found.exit is not None:
+                self._write(listener)
+                self._make_counters(listener)
+                await self._supervisor.start(spec)
+            elif self._write(listener):
+                await self._supervisor.signal(spec.name, SIGHUP)
 
-    async def _start(self, service: str) -> None:
-        self._write(service)
-        self._make_counters(service)
-        await self._supervisor.start(self._process(service))
+    async def _end(self, name: str) -> None:
+        """Stop it and return when it has ended: the keeper starts no name that still runs."""
+        await self._supervisor.stop(name)
+        try:
+            async with asyncio.timeout(_ENDED_WITHIN):
+                while (found := (await self._supervisor.processes()).get(name)) and found.exit is None:
+                    await asyncio.sleep(_LOOK)
+        except TimeoutError as error:
+            raise DependencyError(f"{name} did not end within {_ENDED_WITHIN:.0f} s; it is tried again") from error
+        if found is not None:
+            await self._supervisor.forget(name)
 
-    def _process(self, service: str) -> ProcessSpec:
-        socket = self._sockets[service]
-        name = process_name(service)
-        flags = ("--socket-fd", str(socket.descriptor), "--targets", str(self._file(service)))
-        counters = ("--statistics", str(self._counters(service)))
+    def _process(self, listener: str) -> ProcessSpec:
+        socket, name = self._listeners[listener].socket, process_name(listener)
+        flags = ("--socket-fd", str(socket.descriptor), "--targets", str(self._file(listener)))
+        counters = ("--statistics", str(self._counters(listener)))
         return ProcessSpec(
             name=name,
             argv=(sys.executable, "-m", "cloudlet.edge.forwarder", *flags, *counters),
@@ -57,54 +95,70 @@ class Forwarders:
             user=self._user(name),
             sockets=(socket.name,),
             restart=Restart.ON_FAILURE,
-            grace=2.0,
+            grace=_GRACE,
         )
 
     async def add(self, instance: Instance) -> None:
-        self._targets.setdefault(instance.service, {})[instance.name] = instance.port
+        self._withdrawn.discard((instance.name, instance.port))
         await self._tell(instance.service)
 
     async def remove(self, instance: Instance) -> None:
-        if self._targets.get(instance.service, {}).pop(instance.name, None) is not None:
-            await self._tell(instance.service)
+        self._withdrawn.add((instance.name, instance.port))
+        await self._tell(instance.service)
 
     async def _tell(self, service: str) -> None:
-        if service in self._sockets:
-            self._write(service)
-            await self._supervisor.signal(process_name(service), SIGHUP)
+        told = [listener for listener in self._of(service) if self._write(listener)]
+        for listener in told:
+            await self._supervisor.signal(process_name(listener), SIGHUP)
 
-    def _write(self, service: str) -> None:
+    def _of(self, service: str) -> list[str]:
+        return [name for name, listener in self._listeners.items() if listener.service == service]
+
+    def _write(self, listener: str) -> bool:
+        """Whether the targets have changed."""
+        serving = self._serving(self._listeners[listener].service).items()
         targets = [
             {"name": name, "host": _LOOPBACK, "port": port}
-            for name, port in sorted(self._targets.get(service, {}).items())
+            for name, port in sorted(serving)
+            if (name, port) not in self._withdrawn
         ]
-        file = self._file(service)
-        fresh = file.with_suffix(".new")
-        fresh.write_text(json.dumps({"targets": targets}))
-        fresh.chmod(0o644)
-        fresh.replace(file)
+        text, file = json.dumps({"targets": targets}), self._file(listener)
+        try:
+            if file.exists() and file.read_text() == text:
+                return False
+            fresh = file.with_suffix(".new")
+            fresh.write_text(text)
+            fresh.chmod(0o644)
+            fresh.replace(file)
+        except OSError as error:
+            raise DependencyError(f"cannot write {file}: {error.strerror}; make room or give it back") from error
+        return True
 
-    def statistics(self, service: str) -> Statistics | None:
-        """The counters of a service's forwarder, None when it has none."""
-        return read_statistics(self._counters(service)) if service in self._sockets else None
+    def datagrams(self, service: str) -> int | None:
+        """How many a service's forwarders were sent, None when it has none."""
+        listeners = self._of(service)
+        if not listeners:
+            return None
+        found = [read_statistics(self._counters(listener)) for listener in listeners]
+        return sum(statistics.datagrams_in for statistics in found if statistics is not None)
 
-    def _make_counters(self, service: str) -> None:
+    def _make_counters(self, listener: str) -> None:
         """The forwarder may write this file and make no other."""
-        file, user = self._counters(service), self._user(process_name(service))
+        file, user = self._counters(listener), self._user(process_name(listener))
         file.unlink(missing_ok=True)
         file.touch(mode=0o600)
         if user is not None:
             os.chown(file, user.uid, user.gid)
 
-    def _counters(self, service: str) -> Path:
-        return self._paths.edge / f"udp-{service}.statistics"
+    def _counters(self, listener: str) -> Path:
+        return self._paths.edge / f"udp-{listener}.statistics"
 
-    def _file(self, service: str) -> Path:
-        return self._paths.edge / f"udp-{service}.json"
+    def _file(self, listener: str) -> Path:
+        return self._paths.edge / f"udp-{listener}.json"
 
 
-def process_name(service: str) -> str:
-    return f"cloudlet-udp-{service}"
+def process_name(listener: str) -> str:
+    return f"cloudlet-udp-{listener}"
 
 
 def is_forwarder(process: str) -> bool:
