@@ -109,10 +109,10 @@ async def test_a_server_that_is_down_moves_its_keys_only(harness: Harness) -> No
     before = await owners(harness, kind)
     port = harness.upstreams[2].port
     await harness.upstreams[2].stop()
-    await harness.edge.wait_server("a", "a-3", lambda server: server.state is ServerState.DOWN, 5)
+    await harness.wait_server("a", "a-3", lambda server: server.state is ServerState.DOWN, 5)
     during = await owners(harness, kind)
     await harness.upstreams[2].start(port)
-    await harness.edge.wait_server("a", "a-3", lambda server: server.state is ServerState.UP, 5)
+    await harness.wait_server("a", "a-3", lambda server: server.state is ServerState.UP, 5)
     after = await owners(harness, kind)
     down = tuple(replace(server, available=server.name != "a-3") for server in equals(4))
     for who, first, second in (("HAProxy", before, during), ("twin", twin_owners(equals(4)), twin_owners(down))):

@@ -47,7 +47,27 @@ def test_a_first_file_adds_everything(stack_of):
         ("add", "service", "users"),
         ("add", "route", "*/orders/*"),
         ("add", "route", "*/users/*"),
+        ("add", "listener", "gateway http"),
+        ("add", "listener", "gateway https"),
     ]
+
+
+def test_listeners_are_told_with_their_addresses(stack_of):
+    """Whoever reads the plan learns where the system will answer, and which address moves."""
+    edge = "edge: {listeners: {names: {udp: 5353, to: names}}}\n"
+    names = "  names: {command: python3 -V, protocol: udp}\n"
+    before = BEFORE.replace("services:\n", "services:\n" + names) + edge
+    assert [change.detail for change in changes(None, stack_of(before), {}) if change.kind == "listener"] == [
+        "http://127.0.0.1:8080",
+        "https://127.0.0.1:8443",
+        "udp://127.0.0.1:5353 to names",
+    ]
+    moved = changes(stack_of(before), stack_of(before.replace("5353", "5354")), {})
+    assert [(c.action, c.kind, c.name, c.detail) for c in moved] == [
+        ("change", "listener", "names", "udp://127.0.0.1:5353 to names → udp://127.0.0.1:5354 to names")
+    ]
+    gone = changes(stack_of(before), stack_of(before.replace(edge, "")), {})
+    assert [(c.action, c.kind, c.name) for c in gone] == [("remove", "listener", "names")]
 
 
 @pytest.mark.parametrize(

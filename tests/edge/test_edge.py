@@ -20,6 +20,7 @@ from cloudlet.errors import EngineFailed
 
 from .conftest import Harness, backend, haproxy, until
 from .load import Load
+from .test_protocols import make_certificate
 
 
 async def test_a_request_reaches_an_instance(harness: Harness) -> None:
@@ -27,6 +28,26 @@ async def test_a_request_reaches_an_instance(harness: Harness) -> None:
     await harness.start(backend("orders", *await harness.servers("orders", 2)))
     counts = await harness.names(20)
     assert counts.keys() == {"orders-1", "orders-2"}
+
+
+@pytest.mark.parametrize("name", ["my shop's #1", 'a"b\\c', "100%, $HOME", "café"])
+async def test_a_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
+    """Sockets, maps, errors and certificates are found below it, also by a successor and over the socket."""
+    harness = await Harness(StatePaths(tmp_path / name / ".cloudlet")).open()
+    try:
+        certificates = tmp_path / name / "certificates"
+        certificates.mkdir(parents=True)
+        make_certificate(certificates / "01.pem")
+        https = replace(await harness.listen("gateway-https"), certificates=certificates)
+        harness.listeners += (https,)
+        a = backend("a", *await harness.servers("a", 1))
+        for timeout in (30.0, 31.0):
+            await harness.edge.start(harness.configuration(replace(a, timeout=timeout), routes=(Route("/x", "a"),)))
+            assert await harness.name("/x") == "a-1"
+            await harness.edge.apply(harness.configuration(replace(a, timeout=timeout)))
+            assert await harness.name("/y") == "a-1"
+    finally:
+        await harness.close()
 
 
 async def test_servers_change_over_the_socket(harness: Harness) -> None:
@@ -88,7 +109,7 @@ async def test_a_change_just_before_a_crash_is_made_again(harness: Harness) -> N
     await harness.edge.add_server("orders", servers[1])
     await harness.supervisor.signal("edge-1", signal.SIGKILL)
     await until(lambda: harness.edge.restarts == 1)
-    await harness.edge.wait_server("orders", "orders-2", lambda s: s.state is ServerState.UP, 5)
+    await harness.wait_server("orders", "orders-2", lambda s: s.state is ServerState.UP, 5)
     assert (await harness.names(20)).keys() == {"orders-1", "orders-2"}
 
 
@@ -134,7 +155,7 @@ async def test_a_down_server_stays_down_over_a_succession(harness: Harness) -> N
     orders = backend("orders", *servers, check=Check(path="/health", interval=0.05, fall=1))
     await harness.start(orders)
     harness.upstreams[0].health = 500
-    await harness.edge.wait_server("orders", "orders-1", lambda s: s.state is ServerState.DOWN, 5)
+    await harness.wait_server("orders", "orders-1", lambda s: s.state is ServerState.DOWN, 5)
     slower = replace(orders, check=replace(orders.check, interval=60.0))
     assert (await harness.edge.apply(harness.configuration(slower))).how is How.SUCCESSION
     assert (await harness.names(20)).keys() == {"orders-2"}

@@ -108,7 +108,7 @@ async def test_tls_offers_http2(harness: Harness, tmp_path: Path) -> None:
     """HTTPS with the folder's certificate, HTTP/2 by ALPN; the instance learns that it was HTTPS."""
     folder = tmp_path / "certificates"
     folder.mkdir()
-    _certificate(folder / "01.pem")
+    make_certificate(folder / "01.pem")
     listener = replace(await harness.listen("gateway-https"), certificates=folder)
     harness.listeners += (listener,)
     a = backend("a", *await harness.servers("a", 1), sticky_cookie="SRV")
@@ -123,12 +123,12 @@ async def test_tls_offers_http2(harness: Harness, tmp_path: Path) -> None:
     _, writer = await asyncio.open_connection("localhost", port, ssl=context)
     assert writer.get_extra_info("ssl_object").selected_alpn_protocol() == "h2"
     writer.close()
-    _certificate(folder / "01.pem")
+    make_certificate(folder / "01.pem")
     applied = await harness.edge.apply(harness.configuration(a))
     assert applied.because == "a certificate changed"
 
 
-def _certificate(path: Path) -> None:
+def make_certificate(path: Path) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)

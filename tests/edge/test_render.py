@@ -25,7 +25,7 @@ from cloudlet.edge.render import render
 from cloudlet.edge.settings import EdgeSettings, connections_for
 
 _GOLDEN = Path(__file__).parent / "golden"
-_SETTINGS = EdgeSettings(Path("/state/generation-7"), Path("/run/7.sock"), Path("/run/door.sock"), 20_000)
+_SETTINGS = EdgeSettings(Path("/run/7.sock"), Path("/run/door.sock"), 20_000)
 _CASES = {
     "smallest": EdgeConfiguration(
         listeners=(Listener("gateway-http@127.0.0.1:8080", 10),),

@@ -59,6 +59,21 @@ async def test_a_request_id_is_kept_and_answered(harness: Harness) -> None:
         assert ["x-request-id", "abc-123"] in (await answer.json())["headers"]
 
 
+@pytest.mark.parametrize("second", ["<script>", "a,<script>", "", "x" * 129])
+async def test_one_value_of_a_request_id_is_judged_and_taken(harness: Harness, second: str) -> None:
+    """A good id beside a bad one lets neither the bad one nor both through."""
+    await harness.start(backend("a", *await harness.servers("a", 1)))
+    for ids in (("good", second), (second, "good")):
+        status, answer = await raw.send(harness.port, raw.get("/", *(f"X-Request-Id: {value}" for value in ids)))
+        assert status == 200
+        head, _, body = answer.partition(b"\r\n\r\n")
+        seen = [value for name, value in json.loads(body)["headers"] if name == "x-request-id"]
+        assert len(seen) == 1
+        assert seen[0] == "good" or len(seen[0]) == 36
+        assert head.lower().count(b"x-request-id: ") == 1
+        assert b"x-request-id: " + seen[0].encode() in head.lower()
+
+
 async def test_an_internal_listener_trusts_what_it_is_told(harness: Harness) -> None:
     """A service that calls another passes the outer client's address on."""
     inner = await harness.listen("internal-a", backend="a", internal=True)

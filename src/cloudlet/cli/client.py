@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from cloudlet.errors import CloudletError, InternalError, NotRunning, Problem, R
 
 #: seconds until an answer begins; applying a file may provision things first
 _TIMEOUT = 60.0
+#: struct ucred of unix(7): process, user, group
+_CREDENTIALS = struct.Struct("3i")
 Query = Mapping[str, str | int | Sequence[str]]
 
 
@@ -38,10 +42,10 @@ class ControlClient:
         return decode(StackStatus, self._get("/v1/status"))
 
     def plan(self, text: str) -> PlanView:
-        return decode(PlanView, self._post("/v1/plan", {"text": text, "file": str(self._file)}))
+        return decode(PlanView, self._post("/v1/plan", {"text": text, "file": str(self._file.resolve())}))
 
     def apply(self, text: str, *, yes: bool) -> PlanView:
-        body = {"text": text, "file": str(self._file), "yes": yes}
+        body = {"text": text, "file": str(self._file.resolve()), "yes": yes}
         return decode(PlanView, self._post("/v1/apply", body))
 
     def scale(self, counts: Mapping[str, int]) -> list[ServiceStatus]:
@@ -135,6 +139,21 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         self.sock.connect(str(self._path))
+        try:
+            self._recognise()
+        except Refused:
+            self.close()
+            raise
+
+    def _recognise(self) -> None:
+        """Nothing is said to a stranger: in /tmp, where the sockets of a long path are, anybody may make one."""
+        credentials = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        _, user, _ = _CREDENTIALS.unpack(credentials)
+        if user not in (os.geteuid(), 0):
+            raise Refused(
+                f"{self._path} is answered by user {user}, not by this one ({os.geteuid()}); nothing was sent:"
+                " run cloudlet as that user, or remove the socket"
+            )
 
     def __enter__(self) -> _UnixConnection:
         return self

@@ -14,5 +14,5 @@ from cloudlet.cli.session import Session, examples, pass_session
 )
 @pass_session
 def command(session: Session) -> None:
-    """Print the HAProxy configuration in force."""
+    """Print the HAProxy configuration in force, and as comments its maps: routes, waits, backups."""
     click.echo(session.client().config(), nl=False)

@@ -6,16 +6,18 @@ secrets/        generated passwords and keys, mode 700 and 600
 data/NAME/      an engine's data
 edge/           haproxy.cfg, maps, Lua, certificates
 logs/NAME.log   what each process printed
-run/            Unix sockets and FIFOs; elsewhere when the path is too long for a Unix socket (108 bytes)
+run/            Unix sockets and FIFOs; in /tmp when the path is too long for a Unix socket (108 bytes)
+
+In /tmp whatever TMPDIR says: another shell with another TMPDIR must find the same sockets.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
 import stat
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +25,9 @@ from cloudlet.errors import Refused
 
 #: Bytes left for a socket's own name within the 108 that sun_path has; HAProxy adds a suffix while it binds.
 _LONGEST_RUN_DIRECTORY = 70
+_TEMPORARY = Path("/tmp")  # noqa: S108 -- `create` refuses a folder there that is not this user's own
+_IN_THE_WAY = frozenset({errno.EEXIST, errno.ENOTDIR, errno.ELOOP})
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ class StatePaths:
         if len(os.fsencode(preferred)) <= _LONGEST_RUN_DIRECTORY:
             return preferred
         name = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]
-        return Path(tempfile.gettempdir()) / f"cloudlet-{os.geteuid()}-{name}"
+        return _TEMPORARY / f"cloudlet-{os.geteuid()}-{name}"
 
     @property
     def keeper_socket(self) -> Path:
@@ -70,10 +75,6 @@ class StatePaths:
     @property
     def control_socket(self) -> Path:
         return self.run / "control.sock"
-
-    @property
-    def edge_socket(self) -> Path:
-        return self.run / "edge.sock"
 
     def data(self, name: str) -> Path:
         return self.root / "data" / name
@@ -89,7 +90,7 @@ class StatePaths:
     def create(self) -> None:
         """Make the folders. Engines run as other users, so the root can be passed through but not listed.
 
-        Raises Refused when the run folder under the system's temporary folder belongs to somebody else.
+        Raises Refused when one cannot be made, or is there and not this user's own.
         """
         for path, mode in (
             (self.root, 0o711),
@@ -99,8 +100,25 @@ class StatePaths:
             (self.secrets, 0o700),
             (self.run, 0o711),
         ):
-            path.mkdir(mode=mode, parents=True, exist_ok=True)
-            found = path.lstat()
-            if found.st_uid != os.geteuid() or not stat.S_ISDIR(found.st_mode):
-                raise Refused(f"{path} belongs to user {found.st_uid}, not to this one; remove it or run as that user")
-            path.chmod(mode)
+            try:
+                _make(path, mode)
+            except OSError as error:
+                raise Refused(f"cannot make {path}: {error.strerror}; {_fix(path, error)}") from error
+
+
+def _make(path: Path, mode: int) -> None:
+    path.mkdir(mode=mode, parents=True, exist_ok=True)
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise Refused(f"{path} is a link, and what it leads to may change; remove it")
+    if found.st_uid != os.geteuid():
+        raise Refused(f"{path} belongs to user {found.st_uid}, not to this one; remove it or run as that user")
+    path.chmod(mode)
+
+
+def _fix(path: Path, error: OSError) -> str:
+    if error.errno in _IN_THE_WAY:
+        return "move what is there out of the way"
+    if error.errno in _FORBIDDEN:
+        return f"let this user write to {path.parent}, or put the file into a folder of its own"
+    return "mend that, or put the file elsewhere"

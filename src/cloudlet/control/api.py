@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -13,10 +14,11 @@ from aiohttp import web
 from cloudlet import __version__
 from cloudlet.control.status import stack_status
 from cloudlet.control.system import System
+from cloudlet.edge.render_routes import map_files
 from cloudlet.errors import CloudletError, OperatorError, Refused, StackError
 from cloudlet.observe.prometheus import exposition
 from cloudlet.runtime.logs import LogLine, follow, tail
-from cloudlet.stack import parse
+from cloudlet.stack import Stack, parse
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 #: bytes; a file describing a system is far smaller
@@ -68,13 +70,22 @@ class Api:
         return web.json_response(asdict(await stack_status(self._system)))
 
     async def _plan(self, request: web.Request) -> web.Response:
-        body = await _body(request, text=str)
-        return web.json_response(asdict(self._system.desired.plan(parse(body["text"], self._system.file))))
+        body = await _body(request, text=str, file=str)
+        return web.json_response(asdict(self._system.desired.plan(self._parse(body))))
 
     async def _apply(self, request: web.Request) -> web.Response:
-        body = await _body(request, text=str, yes=bool)
-        plan = await self._system.apply(parse(body["text"], self._system.file), undo=body["yes"])
-        return web.json_response(asdict(plan))
+        body = await _body(request, text=str, file=str, yes=bool)
+        return web.json_response(asdict(await self._system.apply(self._parse(body), undo=body["yes"])))
+
+    def _parse(self, body: Mapping[str, str]) -> Stack:
+        """The stack that the body describes. One folder is one stack: another file beside it is Refused."""
+        file, own = body["file"], self._system.file
+        if file and Path(file).resolve() != own:
+            raise Refused(
+                f"this folder's stack runs from {own}; it is not replaced by {file}: name that file with -f,"
+                " take the stack down first, or move the other file to a folder of its own"
+            )
+        return parse(body["text"], own)
 
     async def _scale(self, request: web.Request) -> web.Response:
         counts = (await _body(request, services=dict))["services"]
@@ -93,7 +104,8 @@ class Api:
         return web.json_response({"going_down": True}, status=202)
 
     async def _config(self, _: web.Request) -> web.Response:
-        return web.Response(text=self._system.edge.configuration_text())
+        maps = map_files(self._system.configuration())
+        return web.Response(text="\n".join([self._system.edge.configuration_text(), *_as_comments(maps)]))
 
     async def _metrics(self, _: web.Request) -> web.Response:
         return web.Response(text=exposition(await self._system.statistics(), self._system.desired.stack.name))
@@ -112,6 +124,12 @@ class Api:
             return await _stream(request, (_line(line) async for line in follow(files, count)))
         lines = await asyncio.to_thread(tail, files, count)
         return web.json_response([_line(line) for line in lines])
+
+
+def _as_comments(maps: Mapping[str, str]) -> list[str]:
+    """The maps that the configuration looks things up in, so that the whole stays a configuration."""
+    shown = [(f"{name}:", *text.splitlines()) for name, text in maps.items() if text]
+    return ["".join(f"# {line}\n" for line in lines) for lines in shown]
 
 
 def _line(line: LogLine) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from cloudlet.contracts.paths import StatePaths
 from cloudlet.control.system import System, no_step
@@ -90,13 +91,23 @@ async def _take_down(file: Path) -> int:
 
 @contextmanager
 def alone(paths: StatePaths) -> Iterator[None]:
-    """Hold the stack's lock: two daemons would undo each other's work. Raises Refused when one runs."""
-    with (paths.root / "daemon.lock").open("a") as lock:
+    """Hold the stack's lock, which no other user may open: two daemons would undo each other's work. Raises Refused
+    when one runs."""
+    with _lock_file(paths.root / "daemon.lock") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise Refused(f"another cloudlet looks after {paths.root.parent}; talk to it, or end it") from error
         yield
+
+
+def _lock_file(path: Path) -> IO[bytes]:
+    try:
+        lock = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "rb+")
+        os.fchmod(lock.fileno(), 0o600)
+    except OSError as error:
+        raise Refused(f"cannot open {path}: {error.strerror}; run cloudlet as the user whose stack it is") from error
+    return lock
 
 
 def _read(file: Path) -> str:

@@ -11,6 +11,7 @@ from cloudlet.control.journal import Journal
 from cloudlet.control.store import Instance, Store
 from cloudlet.control.views import PlanView
 from cloudlet.errors import OperatorError, Refused
+from cloudlet.policy.lifecycle import Phase
 from cloudlet.stack import Service, Stack, check, parse
 
 
@@ -78,12 +79,24 @@ class Desired:
         return "scale" if name in self._scaled else "file"
 
     def plan(self, new: Stack) -> PlanView:
-        """What accepting `new` would change."""
+        """What accepting `new` would change. Raises Refused when a service that answers would change its protocol."""
+        self._refuse_other_protocols(new)
         return PlanView(
             changes=planning.changes(self._stack, new, self._scaled),
             undoes=list(planning.undoes(new, self._scaled).values()),
             warnings=[str(problem) for problem in check(new)],
         )
+
+    def _refuse_other_protocols(self, new: Stack) -> None:
+        known = self.services() if self._stack is not None else self.leaving
+        for instance in self._store.instances():
+            old, wanted = known.get(instance.service), new.services.get(instance.service)
+            answers = instance.phase in (Phase.SERVING, Phase.DRAINING)
+            if answers and old is not None and wanted is not None and old.protocol != wanted.protocol:
+                raise Refused(
+                    f"{instance.service} changes its protocol from {old.protocol} to {wanted.protocol}: its present "
+                    "instances would be spoken to wrongly; take it down first or give it another name"
+                )
 
     def accept(self, new: Stack) -> None:
         """Want this from now on, and take back what commands changed; durable on return. The record of an instance

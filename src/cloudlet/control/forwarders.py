@@ -6,6 +6,7 @@ The targets are those that the record says serve, looked up at every change: a c
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -18,7 +19,7 @@ from cloudlet.contracts.paths import StatePaths
 from cloudlet.contracts.process import HeldSocket, ProcessSpec, Restart, Supervisor, User
 from cloudlet.control.store import Instance
 from cloudlet.edge.forwarder.statistics import read_statistics
-from cloudlet.errors import DependencyError
+from cloudlet.errors import DependencyError, Refused
 
 _LOOPBACK = "127.0.0.1"
 #: seconds from SIGTERM to SIGKILL, until a forwarder that was stopped must have ended, and between two looks
@@ -47,8 +48,8 @@ class Forwarders:
     ) -> None:
         self._paths, self._supervisor, self._user, self._serving = paths, supervisor, user, serving
         self._listeners: dict[str, Datagrams] = {}
-        #: instance and port of those that get nothing more, though their record may still say that they serve
-        self._withdrawn: set[tuple[str, int]] = set()
+        #: the ports of instances that get nothing more, though their record may still say that they serve
+        self._withdrawn: dict[str, int] = {}
 
     async def apply(self, wanted: Mapping[str, Datagrams]) -> None:
         """Run one forwarder for each listener in `wanted`, on its socket, and no other."""
@@ -67,8 +68,9 @@ class Forwarders:
                 self._write(listener)
                 self._make_counters(listener)
                 await self._supervisor.start(spec)
-            elif self._write(listener):
-                await self._supervisor.signal(spec.name, SIGHUP)
+            else:
+                self._write(listener)
+                await self._say(listener)
 
     async def _end(self, name: str) -> None:
         """Stop it and return when it has ended: the keeper starts no name that still runs."""
@@ -99,40 +101,42 @@ class Forwarders:
         )
 
     async def add(self, instance: Instance) -> None:
-        self._withdrawn.discard((instance.name, instance.port))
+        self._withdrawn.pop(instance.name, None)
         await self._tell(instance.service)
 
     async def remove(self, instance: Instance) -> None:
-        self._withdrawn.add((instance.name, instance.port))
+        self._withdrawn[instance.name] = instance.port
         await self._tell(instance.service)
 
     async def _tell(self, service: str) -> None:
-        told = [listener for listener in self._of(service) if self._write(listener)]
-        for listener in told:
+        for listener in self._of(service):
+            self._write(listener)
+        for listener in self._of(service):
+            await self._say(listener)
+
+    async def _say(self, listener: str) -> None:
+        """That the targets have changed; one that is just being started again reads them by itself."""
+        with contextlib.suppress(Refused):
             await self._supervisor.signal(process_name(listener), SIGHUP)
 
     def _of(self, service: str) -> list[str]:
         return [name for name, listener in self._listeners.items() if listener.service == service]
 
-    def _write(self, listener: str) -> bool:
-        """Whether the targets have changed."""
+    def _write(self, listener: str) -> None:
         serving = self._serving(self._listeners[listener].service).items()
         targets = [
             {"name": name, "host": _LOOPBACK, "port": port}
             for name, port in sorted(serving)
-            if (name, port) not in self._withdrawn
+            if self._withdrawn.get(name) != port
         ]
-        text, file = json.dumps({"targets": targets}), self._file(listener)
+        file = self._file(listener)
+        fresh = file.with_suffix(".new")
         try:
-            if file.exists() and file.read_text() == text:
-                return False
-            fresh = file.with_suffix(".new")
-            fresh.write_text(text)
+            fresh.write_text(json.dumps({"targets": targets}))
             fresh.chmod(0o644)
             fresh.replace(file)
         except OSError as error:
             raise DependencyError(f"cannot write {file}: {error.strerror}; make room or give it back") from error
-        return True
 
     def datagrams(self, service: str) -> int | None:
         """How many a service's forwarders were sent, None when it has none."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from cloudlet.control.revisions import launch_revision
+from cloudlet.control.topology import public_sockets
 from cloudlet.control.views import Change
 from cloudlet.stack import Service, Stack
 
@@ -97,11 +98,31 @@ def _route_name(route: object) -> str:
 
 
 def _addresses(old: Stack | None, new: Stack) -> Iterator[Change]:
+    before = dict(_listening(old)) if old else {}
+    after = dict(_listening(new))
+    for name, address in after.items():
+        if name not in before:
+            yield Change("add", "listener", name, address, _BY_RELOAD if old else "it is held from now on")
+        elif before[name] != address:
+            yield Change("change", "listener", name, f"{before[name]} → {address}", _BY_RELOAD)
+    for name, address in before.items():
+        if name not in after:
+            yield Change("remove", "listener", name, address, "what is connected is finished")
     if old is None:
         return
-    if (old.gateway and old.gateway.listen) != (new.gateway and new.gateway.listen):
-        yield Change("change", "listener", "gateway", "its addresses", _BY_RELOAD)
-    if old.edge != new.edge:
-        yield Change("change", "listener", "edge", "threads, log or listeners", _BY_RELOAD)
+    if _edge_options(old) != _edge_options(new):
+        yield Change("change", "listener", "edge", "threads, log or certificates", _BY_RELOAD)
     if (old.name, old.domain) != (new.name, new.domain):
         yield Change("change", "stack", new.name, f"domain {new.domain}", _BY_RELOAD)
+
+
+def _listening(stack: Stack) -> Iterator[tuple[str, str]]:
+    """Each address that users reach, by its listener's name or what it is for."""
+    for request in public_sockets(stack):
+        kind = "udp" if request.datagram else "https" if request.tls else request.mode
+        to = f" to {request.backend}" if request.backend else ""
+        yield request.listener or request.purpose, f"{kind}://{request.host}:{request.port or '(any)'}{to}"
+
+
+def _edge_options(stack: Stack) -> dict[str, object]:
+    return stack.edge.model_dump(exclude={"listeners"})

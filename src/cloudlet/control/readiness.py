@@ -51,16 +51,27 @@ async def is_ready(probe: Probe) -> bool:
 async def _answers(probe: Probe) -> bool:
     reader, writer = await asyncio.open_connection(probe.host, probe.port)
     try:
-        if probe.path is None or probe.http2:
+        if probe.path is None:
             return True
-        request = f"GET {probe.path} HTTP/1.1\r\nHost: {probe.host}:{probe.port}\r\nConnection: close\r\n\r\n"
-        writer.write(request.encode("latin-1"))
-        status = int((await reader.readline()).split(b" ", 2)[1])
+        ask = _ask_http2 if probe.http2 else _ask_http1
+        status = await ask(reader, writer, f"{probe.host}:{probe.port}", probe.path)
         return any(low <= status <= high for low, high in probe.expect)
-    except IndexError:
-        return False
     finally:
         writer.close()
+
+
+async def _ask_http1(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, path: str) -> int:
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode("latin-1"))
+    words = (await reader.readline()).split(b" ", 2)
+    if len(words) < 2 or not words[0].startswith(b"HTTP/1."):
+        raise ValueError("not HTTP/1")
+    return int(words[1])
+
+
+async def _ask_http2(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, path: str) -> int:
+    from cloudlet.control.http2 import request_status
+
+    return await request_status(reader, writer, host, path)
 
 
 def _udp_bound(port: int) -> bool:

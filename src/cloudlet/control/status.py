@@ -97,9 +97,9 @@ def _service(
 
 def _requests(system: System, name: str, backend: BackendStatistics | None) -> int:
     """Requests, connections or, behind a UDP listener, datagrams."""
-    forwarder = system.forwarders.statistics(name)
-    if forwarder is not None:
-        return forwarder.datagrams_in
+    datagrams = system.forwarders.datagrams(name)
+    if datagrams is not None:
+        return datagrams
     return backend.requests if backend else 0
 
 

@@ -26,7 +26,7 @@ from cloudlet.control.certificates import ensure_certificates
 from cloudlet.control.desired import Desired
 from cloudlet.control.ending import end_all
 from cloudlet.control.engines import Engines
-from cloudlet.control.forwarders import Forwarders, is_forwarder
+from cloudlet.control.forwarders import Datagrams, Forwarders, is_forwarder
 from cloudlet.control.instances import Instances
 from cloudlet.control.journal import Journal
 from cloudlet.control.launcher import ServiceLauncher
@@ -79,7 +79,7 @@ class System:
         self.edge = Edge(paths, keeper, locate("haproxy").path or Path("haproxy"), self.users.of("edge"))
         self.engines = Engines(self.journal, keeper, self._wake, step)
         self.resources = Resources(paths, self.store, self.secrets, self.users)
-        self.forwarders = Forwarders(paths, keeper, self.users.of)
+        self.forwarders = Forwarders(paths, keeper, self.users.of, self._serving_ports)
         self.steering = Steering(self.edge, self.journal, self.measurements)
         self.instances = self._make_instances(step)
         self.loop = Loop(
@@ -257,6 +257,9 @@ class System:
         scheme = "tcp" if protocol == "tcp" else "http"
         return {f"{name.upper().replace('-', '_')}_URL": f"{scheme}://{held.host}:{held.port}"}
 
+    def _serving_ports(self, service: str) -> dict[str, int]:
+        return {i.name: i.port for i in self.instances.of(service) if i.phase is Phase.SERVING}
+
     def _ports_taken(self) -> set[int]:
         return {i.port for i in self.instances.records.values()} | set(self.store.ports().values())
 
@@ -308,7 +311,7 @@ class System:
         """Let the edge, the forwarders, the engines and the held sockets be what is wanted and nothing more."""
         await self.edge.apply(self.configuration(), self.steering.out())
         self._step("edge settled")
-        datagrams = {r.backend: held for r, held in self.held if r.datagram and r.backend is not None}
+        datagrams = {r.listener: Datagrams(r.backend, held) for r, held in self.held if r.datagram and r.backend}
         await self.forwarders.apply(datagrams)
         if not self.desired.leaving:
             for resource in set(self.engines.runs) - set(self.resources.runs):

@@ -34,7 +34,8 @@ _LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class SocketRequest:
-    """An address that the stack answers on. `backend` None follows the routes; `port` 0 takes any free one."""
+    """An address that the stack answers on. `backend` None follows the routes; `port` 0 takes any free one;
+    `listener` is its name below `edge.listeners`."""
 
     name: str
     host: str
@@ -45,6 +46,7 @@ class SocketRequest:
     tls: bool = False
     datagram: bool = False
     internal: bool = False
+    listener: str = ""
 
 
 def is_balanced(service: Service) -> bool:
@@ -75,6 +77,7 @@ def public_sockets(stack: Stack) -> list[SocketRequest]:
                 backend=listener.to,
                 mode="tcp",
                 datagram=datagram,
+                listener=name,
             )
         )
     return requests
@@ -119,26 +122,26 @@ def edge_configuration(
         for name, service in services.items()
         if is_balanced(service)
     ]
-    backends += [_engine_backend(resource, port) for resource, port in engine_ports.items()]
-    listeners = [
-        Listener(
-            socket=held.name,
-            descriptor=held.descriptor,
-            mode=request.mode,
-            backend=request.backend,
-            certificates=certificates if request.tls else None,
-            internal=request.internal,
-        )
-        for request, held in sockets
-        if not request.datagram
-    ]
+    engines = [_engine_backend(resource, port) for resource, port in engine_ports.items()]
+    listeners = [_listener(request, held, certificates) for request, held in sockets if not request.datagram]
     routes = [] if stack.gateway is None else [Route(r.path, r.to, r.host) for r in stack.gateway.routes]
     return EdgeConfiguration(
         listeners=tuple(listeners),
-        backends=tuple(backends),
+        backends=(*backends, *engines),
         routes=tuple(routes),
         threads=stack.edge.threads,
         log_sample=stack.edge.log.sample,
+    )
+
+
+def _listener(request: SocketRequest, held: HeldSocket, certificates: Path | None) -> Listener:
+    return Listener(
+        socket=held.name,
+        descriptor=held.descriptor,
+        mode=request.mode,
+        backend=request.backend,
+        certificates=certificates if request.tls else None,
+        internal=request.internal,
     )
 
 

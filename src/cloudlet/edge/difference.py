@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from cloudlet.contracts.edge import Backend, EdgeConfiguration, Server
+from cloudlet.edge.render_routes import names_hosts
 
 
 class How(StrEnum):
@@ -97,6 +98,8 @@ def place(server: Server) -> tuple[str, int, int]:
 def _beyond(old: EdgeConfiguration, new: EdgeConfiguration) -> Iterable[str]:
     if old.listeners != new.listeners:
         yield "the listeners changed"
+    if names_hosts(old.routes) != names_hosts(new.routes):
+        yield "routes name a host now" if names_hosts(new.routes) else "no route names a host any more"
     for name in ("threads", "log_sample"):
         before, after = getattr(old, name), getattr(new, name)
         if before != after:

@@ -11,8 +11,7 @@ what it says, not with a memory of what was asked.
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,9 +38,6 @@ from cloudlet.errors import EngineFailed, Refused
 
 #: seconds until a change made over the socket is in the file, so that many changes are one write
 _WRITE_AFTER = 0.03
-_LOOK = 0.01
-#: seconds within which every request of a server that died has been retried elsewhere or has failed
-_RETRIED = 5.0
 
 
 class Edge:
@@ -82,10 +78,6 @@ class Edge:
             else:
                 await self._carry_out(wanted, steps)
             return steps.applied()
-
-    def foresee(self, configuration: EdgeConfiguration) -> Applied:
-        """What `apply` would do."""
-        return self._difference(self._record_of(configuration)).applied()
 
     async def close(self) -> None:
         """Leave HAProxy running and its files as they should be."""
@@ -233,20 +225,6 @@ class Edge:
         found = await self._find(backend, name)
         return found.sessions if found is not None else None
 
-    async def wait_server(
-        self, backend: str, name: str, holds: Callable[[ServerStatistics], bool], timeout: float
-    ) -> ServerStatistics:
-        """The server's statistics as soon as `holds` is true of them. Raises EngineFailed after `timeout` seconds."""
-        deadline = time.monotonic() + timeout
-        while True:
-            found = await self._find(backend, name)
-            if found is not None and holds(found):
-                return found
-            if time.monotonic() >= deadline:
-                state = f"{found.state}, check {found.check}" if found else "not there"
-                raise EngineFailed(f"{backend}/{name} is {state} at the edge after {timeout:g} s")
-            await asyncio.sleep(_LOOK)
-
     def configuration_text(self) -> str:
         """haproxy.cfg as it is now."""
         _, generation = self._running()
@@ -344,7 +322,7 @@ class Edge:
 
     async def _carry_out(self, wanted: Record, steps: Difference) -> None:
         """Do over the socket what can be done there; a step that failed is found again by the next `apply`."""
-        socket, generation = self._running()
+        socket, _ = self._running()
         servers = Servers(socket)
         for placed in steps.removed:
             await self._take(placed.backend, placed.server.name)
@@ -357,7 +335,7 @@ class Edge:
                 await servers.ready(backend, name)
         if steps.routes:
             for file, entries in route_maps(wanted.configuration.routes).items():
-                await socket.replace_map(generation.settings.file(file), entries)
+                await socket.replace_map(file, entries)
         self._record = wanted
         self._write_now()
 

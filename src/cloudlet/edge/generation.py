@@ -59,7 +59,7 @@ class Generation:
         folder = paths.edge / f"{_PREFIX}{number}"
         sockets = paths.run / "edge"
         maxconn = connections_for(file_limit())
-        settings = EdgeSettings(folder, sockets / f"{number}.sock", sockets / "door.sock", maxconn)
+        settings = EdgeSettings(sockets / f"{number}.sock", sockets / "door.sock", maxconn)
         return cls(number, folder, settings, user)
 
     @property
@@ -111,7 +111,7 @@ def write_file(path: Path, text: str, user: User | None) -> None:
     """By a temporary file, synced and renamed; only its owner and the edge's user may read it."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
             file.flush()
             if user is not None:

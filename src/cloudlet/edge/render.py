@@ -17,8 +17,8 @@ from cloudlet.contracts.edge import EdgeConfiguration
 from cloudlet.edge.render_backend import Draining, backend_section
 from cloudlet.edge.render_errors import error_files
 from cloudlet.edge.render_frontend import frontend_sections
-from cloudlet.edge.render_global import global_sections
-from cloudlet.edge.render_request import AGAIN, DOOR, DOOR_ONCE, HOLD_TABLE
+from cloudlet.edge.render_global import HOLD, global_sections
+from cloudlet.edge.render_request import DOOR, DOOR_ONCE, HOLD_TABLE, restore
 from cloudlet.edge.render_routes import map_files
 from cloudlet.edge.rendered import CONFIGURATION, Rendered, section
 from cloudlet.edge.settings import EdgeSettings
@@ -26,9 +26,9 @@ from cloudlet.errors import InternalError
 
 _HEAD = """\
 # Written by cloudlet; a change made here is lost with the next one made there.
+# It is started in this folder, and has the paths of its sockets in its environment.
 
 """
-HOLD = "hold.lua"
 
 
 def render(configuration: EdgeConfiguration, settings: EdgeSettings, draining: Draining = ()) -> Rendered:
@@ -36,9 +36,9 @@ def render(configuration: EdgeConfiguration, settings: EdgeSettings, draining: D
     require_names(configuration)
     sections = [
         *global_sections(configuration, settings),
-        *frontend_sections(configuration, settings),
+        *frontend_sections(configuration),
         *(backend_section(backend, draining) for backend in configuration.backends),
-        *_doors(settings),
+        *_doors(),
         _held(),
     ]
     return Rendered(
@@ -51,7 +51,7 @@ def render(configuration: EdgeConfiguration, settings: EdgeSettings, draining: D
     )
 
 
-def _doors(settings: EdgeSettings) -> list[str]:
+def _doors() -> list[str]:
     """To ourselves, or to the process that succeeds this one; what waits and fails there is timed there."""
     common = (
         "mode http",
@@ -62,10 +62,9 @@ def _doors(settings: EdgeSettings) -> list[str]:
         "http-request set-header cloudlet-backend %[var(txn.backend)]",
         "http-request set-header cloudlet-client %[src]",
         "http-request set-header cloudlet-deadline %[var(txn.deadline)] if { var(txn.deadline) -m found }",
-        f"http-after-response set-status 503 if {{ res.hdr({AGAIN}) -m found }}",
-        f"http-after-response del-header {AGAIN}",
+        *restore(),
     )
-    server = f"server door unix@{settings.door}"
+    server = "server door unix@$DOOR"
     return [
         section(f"backend {DOOR} from common", *common, "retry-on conn-failure empty-response 425", server),
         section(

@@ -4,7 +4,6 @@ before there is a request (a malformed one) and then knows only ready-made ones.
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 _PROBLEMS = {
     400: ("Bad Request", "the request is malformed or ambiguous; the edge refuses to guess what it means"),
@@ -30,8 +29,8 @@ def error_files() -> dict[str, str]:
     return {error_file(status): _response(status) for status in _PROBLEMS}
 
 
-def error_lines(folder: Path) -> list[str]:
-    return [f"errorfile {status} {folder}/{error_file(status)}" for status in _PROBLEMS]
+def error_lines() -> list[str]:
+    return [f"errorfile {status} {error_file(status)}" for status in _PROBLEMS]
 
 
 def error_file(status: int) -> str:

@@ -9,28 +9,28 @@ from collections.abc import Sequence
 
 from cloudlet.contracts.edge import EdgeConfiguration, Listener
 from cloudlet.edge import render_request as request
-from cloudlet.edge.rendered import milliseconds, section
-from cloudlet.edge.settings import EdgeSettings
+from cloudlet.edge.render_routes import names_hosts
+from cloudlet.edge.rendered import milliseconds, quoted, section
 
 #: seconds a client may keep silent in the middle of something, when no backend allows more
 _CLIENT_SILENCE = 60.0
 
 
-def frontend_sections(configuration: EdgeConfiguration, settings: EdgeSettings) -> list[str]:
+def frontend_sections(configuration: EdgeConfiguration) -> list[str]:
     http = [item for item in configuration.listeners if item.mode == "http"]
     routed = [item for item in http if item.backend is None]
     internal = [item for item in http if item.backend is not None and item.internal]
     return [
-        *([_gateway(routed, configuration, settings)] if routed else []),
-        *(_public(item, configuration, settings) for item in http if item.backend is not None and not item.internal),
-        *([_defaults_internal(configuration, settings)] if internal else []),
+        *([_gateway(routed, configuration)] if routed else []),
+        *(_public(item, configuration) for item in http if item.backend is not None and not item.internal),
+        *([_defaults_internal(configuration)] if internal else []),
         *map(_internal, internal),
         *(_tcp(item, configuration) for item in configuration.listeners if item.mode == "tcp"),
-        _door(configuration, settings),
+        _door(configuration),
     ]
 
 
-def _gateway(listeners: Sequence[Listener], configuration: EdgeConfiguration, settings: EdgeSettings) -> str:
+def _gateway(listeners: Sequence[Listener], configuration: EdgeConfiguration) -> str:
     return section(
         "frontend gateway from http",
         *map(_bind, listeners),
@@ -39,13 +39,13 @@ def _gateway(listeners: Sequence[Listener], configuration: EdgeConfiguration, se
         *request.strip(),
         *request.identify(),
         *request.sample_log(configuration.log_sample),
-        *request.route(settings),
-        *_end(configuration, settings),
+        *request.route(hosts=names_hosts(configuration.routes)),
+        *request.fall_back(configuration),
         *request.balance(),
     )
 
 
-def _public(listener: Listener, configuration: EdgeConfiguration, settings: EdgeSettings) -> str:
+def _public(listener: Listener, configuration: EdgeConfiguration) -> str:
     return section(
         f"frontend {proxy_name(listener.socket)} from http",
         _bind(listener),
@@ -55,12 +55,12 @@ def _public(listener: Listener, configuration: EdgeConfiguration, settings: Edge
         *request.identify(),
         *request.sample_log(configuration.log_sample),
         f"http-request set-var(txn.backend) str({listener.backend})",
-        *_end(configuration, settings),
+        *request.fall_back(configuration),
         *request.balance(),
     )
 
 
-def _defaults_internal(configuration: EdgeConfiguration, settings: EdgeSettings) -> str:
+def _defaults_internal(configuration: EdgeConfiguration) -> str:
     return section(
         "defaults internal from http",
         _patience(configuration),
@@ -69,7 +69,7 @@ def _defaults_internal(configuration: EdgeConfiguration, settings: EdgeSettings)
         *request.identify(),
         *request.sample_log(configuration.log_sample),
         "http-request set-var(txn.backend) var(sess.backend)",
-        *_end(configuration, settings),
+        *request.fall_back(configuration),
     )
 
 
@@ -82,30 +82,26 @@ def _internal(listener: Listener) -> str:
     )
 
 
-def _door(configuration: EdgeConfiguration, settings: EdgeSettings) -> str:
+def _door(configuration: EdgeConfiguration) -> str:
     return section(
         f"frontend {request.DOOR} from http",
-        f"bind unix@{settings.door} mode 600",
+        "bind unix@$DOOR mode 600",
         _patience(configuration),
         *request.recognise(),
         *request.sample_log(configuration.log_sample),
-        *request.fall_back(configuration, settings),
+        *request.fall_back(configuration),
         *request.leave(),
-        *request.hold(settings),
-        *request.try_again(),
+        *request.hold(),
+        *request.answer(),
         "# gRPC's answers without a body say so, or HTTP/1 on the way back would give them an empty one",
         "http-after-response set-header content-length 0 if { res.hdr(grpc-status) -m found }",
-        *request.balance(),
+        *request.balance_held(),
     )
 
 
 def _patience(configuration: EdgeConfiguration) -> str:
     longest = max((b.timeout for b in configuration.backends if b.mode == "http"), default=0.0)
     return f"timeout client {milliseconds(max(_CLIENT_SILENCE, longest))}"
-
-
-def _end(configuration: EdgeConfiguration, settings: EdgeSettings) -> list[str]:
-    return [*request.fall_back(configuration, settings), *request.leave(), *request.take_care()]
 
 
 def _tcp(listener: Listener, configuration: EdgeConfiguration) -> str:
@@ -122,7 +118,7 @@ def _tcp(listener: Listener, configuration: EdgeConfiguration) -> str:
 
 
 def _bind(listener: Listener) -> str:
-    tls = f" ssl crt {listener.certificates}/ alpn h2,http/1.1" if listener.certificates else ""
+    tls = f" ssl crt {quoted(str(listener.certificates))}/ alpn h2,http/1.1" if listener.certificates else ""
     return f"bind fd@{listener.descriptor}{tls}"
 
 

@@ -9,6 +9,7 @@ from cloudlet.edge.settings import EdgeSettings
 
 #: the name of the state of servers that a predecessor leaves; it counts once, at the start of its successor
 SERVER_STATE = "servers.state"
+HOLD = "hold.lua"
 #: a request's own log line; times in milliseconds: waiting for a server, for the answer, altogether
 _HTTP_LOG = (
     '{"request":"%[var(txn.id),json(utf8s)]","client":"%ci","frontend":"%f","backend":"%b","server":"%s",'
@@ -25,7 +26,7 @@ _TCP_LOG = (
 def global_sections(configuration: EdgeConfiguration, settings: EdgeSettings) -> list[str]:
     return [
         _global(configuration, settings),
-        _defaults(settings),
+        _defaults(),
         _defaults_http(),
         _defaults_tcp(),
         _defaults_backend(),
@@ -38,16 +39,16 @@ def _global(configuration: EdgeConfiguration, settings: EdgeSettings) -> str:
         f"maxconn {settings.maxconn}",
         f"nbthread {configuration.threads}" if configuration.threads else "",
         f"hard-stop-after {milliseconds(settings.longest_drain)}",
-        f"stats socket {settings.socket} mode 600 level admin severity-output number",
+        "stats socket $RUNTIME_SOCKET mode 600 level admin severity-output number",
         "stats timeout 30s",
-        f"server-state-file {settings.file(SERVER_STATE)}",
-        f"lua-load-per-thread {settings.file('hold.lua')}",
+        f"server-state-file {SERVER_STATE}",
+        f"lua-load-per-thread {HOLD}",
         "ssl-default-bind-options ssl-min-ver TLSv1.2",
         "tune.ssl.default-dh-param 2048",
     )
 
 
-def _defaults(settings: EdgeSettings) -> str:
+def _defaults() -> str:
     return section(
         "defaults common",
         "timeout connect 2s",
@@ -60,7 +61,7 @@ def _defaults(settings: EdgeSettings) -> str:
         "log stdout format raw local0",
         "option log-separate-errors",
         "option dontlognull",
-        *error_lines(settings.folder),
+        *error_lines(),
     )
 
 

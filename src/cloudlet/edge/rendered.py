@@ -27,3 +27,9 @@ def section(title: str, *lines: str) -> str:
 def milliseconds(seconds: float) -> str:
     """HAProxy's time; 0 would mean "for ever", so the shortest is one millisecond."""
     return f"{max(1, round(seconds * 1000))}ms"
+
+
+def quoted(text: str) -> str:
+    """One word of haproxy.cfg, whatever it holds (configuration.txt, 2.2)."""
+    inner = text.replace("'", r"'\''")
+    return f"'{inner}'"

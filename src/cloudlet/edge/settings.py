@@ -14,18 +14,18 @@ _RESERVED_FILES = 200
 
 @dataclass(frozen=True, slots=True)
 class EdgeSettings:
-    """`folder` holds this generation's files, `socket` its runtime socket; `door` is one Unix socket for all
-    generations: who connects reaches the newest. Times in seconds."""
+    """`socket` is this generation's runtime socket; `door` is one Unix socket for all generations: who connects
+    reaches the newest. Times in seconds."""
 
-    folder: Path
     socket: Path
     door: Path
     maxconn: int
     #: after which a process that was succeeded cuts what is left (WebSockets mostly)
     longest_drain: float = 3600.0
 
-    def file(self, name: str) -> Path:
-        return self.folder / name
+    def environment(self) -> dict[str, str]:
+        """The sockets as haproxy.cfg names them: a folder's name may hold what its syntax takes for its own."""
+        return {"RUNTIME_SOCKET": str(self.socket), "DOOR": str(self.door)}
 
 
 def file_limit() -> int:

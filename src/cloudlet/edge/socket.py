@@ -39,8 +39,9 @@ class RuntimeSocket:
             raise EngineFailed(f"haproxy refused `{'; '.join(commands)}`: {' '.join(refused)}")
         return answer
 
-    async def replace_map(self, file: Path, entries: Mapping[str, str]) -> None:
-        """Exchange all entries of a map at once; lookups see either the old ones or the new ones."""
+    async def replace_map(self, file: str, entries: Mapping[str, str]) -> None:
+        """Exchange all entries of a map, by the name haproxy.cfg gives it, at once; lookups see either the old ones or
+        the new ones."""
         prepared = await self.ask(f"prepare map {file}")
         version = prepared.rpartition(":")[2].strip()
         if not version.isdigit():
@@ -54,7 +55,7 @@ class RuntimeSocket:
             async with self._turn, asyncio.timeout(_TIMEOUT):
                 reader, writer = await self._connect()
                 try:
-                    writer.write(command.encode() + b"\n")
+                    writer.write(command.encode(errors="surrogateescape") + b"\n")
                     return (await reader.read(-1)).decode(errors="replace")
                 finally:
                     writer.close()

@@ -57,7 +57,7 @@ class Starter:
             argv=(*command, "-sf", str(before.pid)) if before else command,
             restart_argv=command,
             directory=generation.folder,
-            environment={"PATH": "/usr/bin:/bin"},
+            environment={"PATH": "/usr/bin:/bin", **generation.settings.environment()},
             log=self._log,
             user=self._user,
             sockets=sockets,

@@ -70,7 +70,8 @@ class Health(Model):
 
     path: CheckPath | None = Field(
         default=None,
-        description="What to request with GET; without it, that the port accepts a TCP connection.",
+        description="What to request with GET; without it, that the port accepts a TCP connection "
+        "(right for gRPC, whose servers answer no GET).",
     )
     interval: PositiveDuration = Field(default=1.0, description="From one check to the next.")
     timeout: PositiveDuration = Field(default=1.0, description="How long an answer may take.")

@@ -10,6 +10,8 @@ from cloudlet.stack.rules.design import KINDS, Design, Rule
 _OWN_PREFIX = "cloudlet-"
 #: the first words of cloudlet's own processes (`edge-7`)
 _OWN_PROCESSES = frozenset({"edge", "keeper", "nats"})
+#: databases that every PostgreSQL cluster has
+_OF_POSTGRES = frozenset({"postgres", "template0", "template1"})
 _ENGINES = {"databases": "postgres", "caches": "valkey"}
 
 
@@ -35,6 +37,10 @@ def not_our_own(design: Design) -> Iterator[Finding]:
         if name in _OWN_PROCESSES:
             message = f'services.{name}: "{name}" is what cloudlet calls processes of its own'
             yield Finding(("services", name), message, f"name it {name}-service", key=True)
+    for name in design.declared("databases"):
+        if name in _OF_POSTGRES:
+            message = f'databases.{name}: PostgreSQL has a database "{name}" of its own'
+            yield Finding(("databases", name), message, f"name it {name}-db", key=True)
 
 
 def processes_differ(design: Design) -> Iterator[Finding]:

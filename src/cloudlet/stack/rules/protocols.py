@@ -14,13 +14,19 @@ from cloudlet.stack.rules.design import Design, Rule
 _HTTP = frozenset({"http", "http2"})
 _BALANCED = _HTTP | {"tcp"}
 _LISTENING = _BALANCED | {"udp"}
+_EVERY = _LISTENING | {"none"}
 
 #: key of a service → the protocols for which it does something
 _EFFECTIVE: Mapping[tuple[str, ...], frozenset[str]] = {
     ("concurrency",): _BALANCED,
     ("wait",): _BALANCED,
-    ("health",): _BALANCED,
+    ("wait", "at_most"): _HTTP,
+    ("health",): _LISTENING,
     ("health", "path"): _HTTP,
+    ("health", "interval"): _BALANCED,
+    ("health", "timeout"): _BALANCED,
+    ("health", "rise"): _BALANCED,
+    ("health", "fall"): _BALANCED,
     ("health", "expect"): _HTTP,
     ("balance",): _BALANCED,
     ("sticky",): _HTTP,
@@ -29,7 +35,7 @@ _EFFECTIVE: Mapping[tuple[str, ...], frozenset[str]] = {
     ("backup",): _BALANCED,
     ("timeout",): _BALANCED,
     ("retries",): _HTTP,
-    ("stop", "drain"): _LISTENING,
+    ("stop", "drain"): _BALANCED,
 }
 _REASONS = {
     "tcp": "a TCP connection is passed on unread",
@@ -42,10 +48,10 @@ def without_effect(design: Design) -> Iterator[Finding]:
     for name, service in design.stack.services.items():
         for keys, protocols in _EFFECTIVE.items():
             path: Path = ("services", name, *keys)
-            outer = _EFFECTIVE.get(keys[:1], protocols)
+            whole = _EFFECTIVE.get(keys[:1], _EVERY)
             if service.protocol in protocols or not _is_set(service, keys):
                 continue
-            if len(keys) > 1 and service.protocol not in outer:
+            if len(keys) > 1 and service.protocol not in whole:
                 continue  # said for the whole part
             reason = _REASONS[service.protocol]
             message = f"{dotted(path)} has no effect with protocol: {service.protocol}: {reason}"
@@ -69,6 +75,14 @@ def statuses_need_a_path(design: Design) -> Iterator[Finding]:
             yield Finding(path, f"{dotted(path)} has no effect without a path to request", "add `path`", key=True)
 
 
+def ejections(design: Design) -> Iterator[Finding]:
+    for name, service in design.stack.services.items():
+        others = service.eject.model_fields_set - {"at_most"}
+        if service.protocol in _BALANCED and service.eject.at_most == 0 and others:
+            path: Path = ("services", name, "eject", "at_most")
+            yield Finding(path, f"{dotted(path)}: with 0% the rest of eject has no effect", "remove the rest")
+
+
 def ports(design: Design) -> Iterator[Finding]:
     """A service that listens to nothing has no port to be told."""
     for name, service in design.stack.services.items():
@@ -88,4 +102,4 @@ def _is_set(part: BaseModel, keys: tuple[str, ...]) -> bool:
     return True
 
 
-RULES: tuple[Rule, ...] = (without_effect, errors_seen, statuses_need_a_path, ports)
+RULES: tuple[Rule, ...] = (without_effect, errors_seen, statuses_need_a_path, ejections, ports)

@@ -67,6 +67,20 @@ def backup_cycles(design: Design) -> Iterator[Finding]:
             yield Finding(path, f"{dotted(path)}: backups go in a circle: {way}", "let one of them have no backup")
 
 
+def backups_of_backups(design: Design) -> Iterator[Finding]:
+    """The edge asks one backup, and nobody after it; circles are told above."""
+    following = {name: service.backup for name, service in design.stack.services.items() if service.backup}
+    told: set[str] = set()
+    for name, first in following.items():
+        second = following.get(first)
+        if second is None or first in told or _returns(first, following):
+            continue
+        told.add(first)
+        path: Path = ("services", first, "backup")
+        message = f"{dotted(path)}: {first} is itself the backup of {name}, and a backup has none"
+        yield Finding(path, message, f"remove it, or let {name} have the backup {second}", key=True)
+
+
 def listeners(design: Design) -> Iterator[Finding]:
     """A listener passes bytes or datagrams on, so its service speaks just that."""
     for name, listener in design.stack.edge.listeners.items():
@@ -116,8 +130,18 @@ def _cycle(start: str, following: Mapping[str, str]) -> list[str]:
     return []
 
 
+def _returns(name: str, following: Mapping[str, str]) -> bool:
+    """Whether the way of backups from `name` runs into a circle."""
+    way = [name]
+    while (after := following.get(way[-1])) is not None:
+        if after in way:
+            return True
+        way.append(after)
+    return False
+
+
 def _no_such(path: Path, name: str, kind: str, known: Iterable[str]) -> Finding:
     return Finding(path, f'{dotted(path)}: there is no {kind} "{name}"', suggestion(name, known, "there are"))
 
 
-RULES: tuple[Rule, ...] = (used_names, backups, backup_cycles, listeners, route_targets)
+RULES: tuple[Rule, ...] = (used_names, backups, backup_cycles, backups_of_backups, listeners, route_targets)
