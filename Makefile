@@ -14,7 +14,7 @@ demo: $(VENV)/.installed  ## run examples/shop and send real orders through it u
 	@$(BIN)/python examples/shop/demo.py
 
 test: $(VENV)/.installed check  ## every check and every test but the long ones
-	$(BIN)/pytest -m 'not soak' --cov --cov-report=term:skip-covered
+	$(BIN)/pytest -m 'not soak' -n 2 --dist loadfile --cov --cov-report=term:skip-covered
 
 check: $(VENV)/.installed  ## formatting, lint, types, the import contract, generated docs
 	$(BIN)/ruff format --check .

@@ -104,6 +104,14 @@ class ControlClient:
             except (ValueError, OSError, http.client.HTTPException):
                 return  # the daemon ended within a line
 
+    def _not_running(self) -> NotRunning:
+        if self._path.with_name("keeper.sock").exists():
+            return NotRunning(
+                f"no cloudlet looks after {self._file} at the moment, though what it started may go on;"
+                f" `cloudlet up` takes it over, `cloudlet down` ends it"
+            )
+        return NotRunning(f"no stack runs for {self._file}; start it with `cloudlet up`, or name its file with -f")
+
     def _request(
         self, method: str, target: str, body: bytes | None = None
     ) -> tuple[_UnixConnection, http.client.HTTPResponse]:
@@ -113,9 +121,7 @@ class ControlClient:
             connection.request(method, target, body, headers)
             answer = connection.getresponse()
         except (FileNotFoundError, ConnectionRefusedError) as error:
-            raise NotRunning(
-                f"no stack runs for {self._file}; start it with `cloudlet up`, or name its file with -f"
-            ) from error
+            raise self._not_running() from error
         except PermissionError as error:
             raise Refused(f"{self._path} belongs to another user; run cloudlet as that user") from error
         except (OSError, http.client.HTTPException) as error:

@@ -167,6 +167,10 @@ def _early_end(status: int, log: Path, offset: int) -> DependencyError:
     with log.open("rb") as file:
         file.seek(offset)
         lines = file.read().decode(errors="replace").splitlines()
+    if lines and lines[-1].startswith("cloudlet: ") and status > 0:
+        told = DependencyError(lines[-1].removeprefix("cloudlet: "))
+        told.exit_code = status
+        return told
     how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
     said = "\n".join(f"    {line}" for line in lines[-_SHOWN_LINES:])
     error = DependencyError(f"cloudlet {how} instead of going on in the background:\n{said}\nall of it: {log}")

@@ -31,7 +31,7 @@ _INSTANCES = (
     Column("INSTANCE"),
     Column("PHASE"),
     Column("PORT", 3, right=True),
-    Column("PID", 4, right=True),
+    Column("PID", 1, right=True),
     Column("FOR", 2, right=True),
     Column("RESTARTS", 5, right=True),
     Column("ACTIVE", 8, right=True),
@@ -68,6 +68,7 @@ def render(status: StackStatus, width: int, *, hidden: bool) -> Iterator[Rendera
         f" because {status.because}" if status.state != "healthy" and status.because else "",
         f", up {amounts.age(now - status.started)}",
     )
+    yield Text(f"  cloudlet: process {status.pid}")
     for address in status.addresses:
         yield Text(f"  {address.name}: {address.url}")
     for columns, rows in (

@@ -14,6 +14,9 @@ from cloudlet.errors import OperatorError, Refused
 from cloudlet.policy.lifecycle import Phase
 from cloudlet.stack import Service, Stack, check, parse
 
+#: as in the file
+_MOST_INSTANCES = 1000
+
 
 class Desired:
     """Reads and records the desired state. `stack` is None until a file was accepted.
@@ -127,6 +130,8 @@ class Desired:
         if service is None:
             raise Refused(f"there is no service {name!r}; the stack has {', '.join(self.stack.services)}")
         low, high = service.instances.min, service.instances.max
+        if count > _MOST_INSTANCES:
+            raise Refused(f"cannot scale {name} to {count}: {_MOST_INSTANCES} instances of a service are the most")
         if count < 0 or (low < high and not low <= count <= high):
             allowed = f"{low} to {high}" if low < high else "0 or more"
             raise Refused(f"cannot scale {name} to {count}: the file allows {allowed}; change its instances there")

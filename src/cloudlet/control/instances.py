@@ -304,6 +304,13 @@ class Instances:
         self._wake()
         return [instance.name for instance in chosen]
 
+    def try_again(self) -> None:
+        """Somebody has changed something: start what waits in a backoff now, its past ends forgotten."""
+        for instance in self.records.values():
+            if instance.phase is Phase.BACKOFF:
+                instance.deaths, instance.resume_at = [], 0.0
+                self._save(instance)
+
     # small ones
 
     def _move(self, instance: Instance, phase: Phase, because: str) -> None:

@@ -17,6 +17,8 @@ from cloudlet.policy.lifecycle import InstanceView, Phase, ServiceView, decide
 #: seconds between two turns when nothing happens, and while something drains or waits
 _TICK = 1.0
 _BUSY_TICK = 0.05
+#: actions for one service in one turn: what is wanted may change before the rest
+_AT_ONCE = 20
 
 
 class Loop:
@@ -74,8 +76,11 @@ class Loop:
         """Look at every service once and carry out what its policy says."""
         await self._instances.announce_answered()
         for name in self._desired.services():
-            for action in decide(await self._view(name), now):
+            actions = decide(await self._view(name), now)
+            for action in actions[:_AT_ONCE]:
                 await self._instances.act(name, action)
+            if len(actions) > _AT_ONCE:
+                self.wake()
         self._forget_gone()
         await self._settle(now)
         await self._measure(now)

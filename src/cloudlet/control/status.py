@@ -18,6 +18,8 @@ from cloudlet.policy.lifecycle import Phase
 from cloudlet.stack import Service
 
 _UNHEALTHY = "unhealthy"
+#: seconds after which it is worth a word that a process does not answer yet
+_SOON = 3.0
 #: what the edge knows of a service's instances, by name; None where it balances nothing of it or cannot say
 Servers = Mapping[str, ServerStatistics] | None
 
@@ -137,7 +139,7 @@ def _instance(record: Instance, servers: Servers, usage: Usage | None) -> Instan
         name=record.name,
         service=record.service,
         phase=phase,
-        because=_because(record, server) if phase == _UNHEALTHY else record.because,
+        because=_because(record, server, phase),
         since=record.since,
         pid=record.pid,
         port=record.port,
@@ -155,9 +157,12 @@ def _instance(record: Instance, servers: Servers, usage: Usage | None) -> Instan
     )
 
 
-def _because(record: Instance, server: ServerStatistics | None) -> str:
-    """Why an unhealthy one is."""
-    if server is None:
+def _because(record: Instance, server: ServerStatistics | None, phase: str) -> str:
+    """Why it is in this phase."""
+    waited = time.time() - record.since
+    if record.phase is Phase.STARTING and waited > _SOON and record.pid is not None:
+        return f"nothing on port {record.port} answers as `health` expects, for {waited:.0f} s now"
+    if server is None or phase != _UNHEALTHY:
         return record.because
     if server.state is ServerState.DRAINING:
         return "it failed live traffic and is ejected for a while"

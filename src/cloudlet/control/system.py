@@ -100,7 +100,14 @@ class System:
     @classmethod
     async def open(cls, file: Path, paths: StatePaths, step: Step = no_step) -> System:
         """Connect to the stack's keeper, starting one where there is none. Nothing else happens yet."""
-        return cls(file, paths, await KeeperClient.connect(paths), step)
+        keeper = await KeeperClient.connect(paths)
+        try:
+            return cls(file, paths, keeper, step)
+        except BaseException:
+            if not await keeper.processes():
+                await keeper.shutdown()
+            await keeper.close()
+            raise
 
     def _make_instances(self, step: Step) -> Instances:
         announcer = ServiceAnnouncer(self.edge, self.forwarders, self.desired.service, self.steering.weights)
@@ -137,6 +144,7 @@ class System:
             if self.desired.going_down:
                 raise Refused("the stack is going down; run `cloudlet up` again when it is down")
             plan = await self._install(new, undo=undo, processes=None)
+            self.instances.try_again()
             self._wake()
             return plan
 
@@ -172,7 +180,8 @@ class System:
         """Replace the instances of these services (all when none is named), as a deployment would."""
         unknown = [name for name in services if name not in self.desired.stack.services]
         if unknown:
-            raise Refused(f"there is no service {', '.join(unknown)} in {self.file.name}")
+            there = ", ".join(self.desired.stack.services)
+            raise Refused(f"there is no service {', '.join(unknown)}; the stack has {there}")
         return self.instances.restart(services or list(self.desired.stack.services))
 
     async def down(self) -> int:
@@ -182,7 +191,7 @@ class System:
             await self._cancel_tasks()
             await self.engines.close()
             await self.instances.close()
-            self.journal.info("cloudlet", "going down", "everything ends, and is wanted no more")
+            self.journal.info("cloudlet", "going down", "instances, edge and engines end, in this order")
             await self._drain_all()
             ended = await end_all(self.keeper, self.journal)
             self.store.clear()
@@ -229,14 +238,17 @@ class System:
         return await self.edge.statistics()
 
     def logs(self, services: Collection[str], instances: Collection[str]) -> dict[str, Path]:
-        """The log file of each process that was named, or of every one of the stack's own services."""
-        named = {
-            i.name
-            for i in self.instances.records.values()
-            if i.service in services or i.name in instances or not (services or instances)
-        }
-        past = {path.name.removesuffix(".log") for path in self.paths.logs.glob("*.log")}
-        named |= {name for name in past if name in instances or name.rpartition("-")[0] in services}
+        """The log file of each process that was named, or of every one of the stack's own services. Raises Refused
+        for a name that nobody has."""
+        there = {path.name.removesuffix(".log") for path in self.paths.logs.glob("*.log")}
+        there |= set(self.instances.records)
+        if not services and not instances:
+            return {name: self.paths.log(name) for name in sorted(self.instances.records)}
+        named = {name for name in there if name.rpartition("-")[0] in services or name in (*instances, *services)}
+        known = {*there, *self.desired.services()}
+        unknown = [name for name in (*services, *instances) if name not in known]
+        if unknown:
+            raise Refused(f"nothing is called {', '.join(unknown)}; there are {', '.join(sorted(known))}")
         return {name: self.paths.log(name) for name in sorted(named)}
 
     def _wake(self) -> None:

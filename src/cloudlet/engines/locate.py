@@ -100,7 +100,10 @@ def _places(program: Program) -> Iterator[tuple[str, Path]]:
 
 
 def _executable(path: Path) -> bool:
-    return path.is_file() and os.access(path, os.X_OK)
+    try:
+        return path.is_file() and os.access(path, os.X_OK)
+    except OSError:
+        return False  # a folder on PATH that we may not look into
 
 
 def _examine(program: Program, path: Path) -> _Candidate:

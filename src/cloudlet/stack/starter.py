@@ -16,7 +16,7 @@ name: @NAME@
 services:
   web:
     # Any program, no shell; it must listen on 127.0.0.1:{port}. {instance} and {directory} are filled in too.
-    command: python3 -m http.server {port} --bind 127.0.0.1
+    command: python3 -m http.server {port} --bind 127.0.0.1 --directory public
     # directory: web                      # where it runs, relative to this file
     # environment: {LOG_LEVEL: info, API_TOKEN: "${secret:api-token}"}
     instances: 2                          # requests are spread over them; kill one and nobody notices
