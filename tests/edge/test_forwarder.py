@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from signal import SIGHUP
 
@@ -250,12 +250,13 @@ def test_flows_are_bounded_and_the_one_in_use_stays(forwarder: Running, servers:
     socket."""
     forwarder.write(servers[0])
     forwarder.start("--flows", "20")
-    with udp_socket() as busy:
+    with udp_socket() as busy, ExitStack() as open_until_counted:
         ask(busy, forwarder.address)
         (kept,) = servers[0].senders
         for number in range(200):
-            with udp_socket() as sender:
-                ask(sender, forwarder.address, b"flood")
+            # left open: a closed one's port would be the next one's, and both the same flow
+            sender = open_until_counted.enter_context(udp_socket())
+            ask(sender, forwarder.address, b"flood")
             if number % 10 == 0:
                 ask(busy, forwarder.address, b"busy")
         servers[0].senders.clear()
