@@ -13,7 +13,6 @@ from cloudlet.control.journal import Journal
 from cloudlet.errors import CloudletError, EngineFailed
 from cloudlet.policy.backoff import Backoff, restart_delay
 
-ENGINE_LABEL = "engine"
 #: seconds between two questions whether an engine answers yet
 _READY_PAUSE = 0.03
 #: seconds an engine may take to answer after its start; recovery of a large database takes long
