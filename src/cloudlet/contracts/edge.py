@@ -10,8 +10,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from cloudlet.contracts.guard import Guard
+from cloudlet.contracts.limits import LimitStore
+from cloudlet.stack.gateway import Gateway
+from cloudlet.stack.gateway import Route as RouteDesign
+from cloudlet.stack.service import Breaker
+
 #: The weight of an ordinary server: fine enough that policies can shift it by a percent, and HAProxy's limit is 256.
 USUAL_WEIGHT = 100
+_NO_GATEWAY = Gateway()
 
 
 class Algorithm(StrEnum):
@@ -81,6 +88,7 @@ class Backend:
     timeout: float = 30.0
     retries: int = 3
     fallback: str | None = None
+    breaker: Breaker | None = None
     servers: tuple[Server, ...] = ()
 
 
@@ -99,28 +107,51 @@ class Listener:
     certificates: Path | None = None
     #: an internal listener trusts the forwarding headers that it is given, a public one strips them
     internal: bool = False
+    #: the authorities (PEM) whose client certificates are taken, where the listener asks for them
+    client_authorities: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Requests for `host` (None: any) and `path` go to `backend`. A path that ends in `/*` is a prefix, which also
-    takes the path without the slash; any other is exact. The specific one wins over the general one."""
+    """Requests for `host` (None: any) and `path` go to `backend`, or by weight to one of `targets`; to none where
+    the edge answers by itself. `design` is what the file says of the route; None is a plain one."""
 
     path: str
-    backend: str
+    backend: str = ""
     host: str | None = None
+    #: as maps, logs and metrics call it; `label` makes one
+    name: str = ""
+    design: RouteDesign | None = None
+    #: (backend, weight)
+    targets: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def label(self) -> str:
+        """Its name, or method, host and path: `GET,POST api.shop.localhost/v1/orders/{id}` without spaces."""
+        if self.name:
+            return self.name
+        methods = ",".join(self.design.methods) if self.design else ""
+        return f"{methods}:{self.host or ''}{self.path}" if methods else f"{self.host or ''}{self.path}"
 
 
 @dataclass(frozen=True, slots=True)
 class EdgeConfiguration:
     """Everything that HAProxy is configured from. `threads` 0 is one per core; `log_sample` is the share of
-    ordinary requests that are logged (errors always are)."""
+    ordinary requests that are logged (errors, refusals and what took longer than `log_slow` seconds always are).
+
+    `gateway` is what the file says of all routes together, without the routes. `guard` checks credentials;
+    `limit_store` counts what several processes count together.
+    """
 
     listeners: tuple[Listener, ...] = ()
     backends: tuple[Backend, ...] = ()
     routes: tuple[Route, ...] = ()
     threads: int = 0
     log_sample: float = 0.01
+    log_slow: float = 1.0
+    gateway: Gateway = _NO_GATEWAY
+    guard: Guard | None = None
+    limit_store: LimitStore | None = None
 
 
 class ServerState(StrEnum):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from cloudlet.control.revisions import launch_revision
 from cloudlet.control.topology import public_sockets
 from cloudlet.control.views import Change
-from cloudlet.stack import Service, Stack
+from cloudlet.stack import Route, Service, Stack
 
 _BY_SOCKET = "over the runtime socket, no reload"
 _BY_RELOAD = "by a seamless reload, no connection is dropped"
@@ -81,8 +81,8 @@ def _differing(old: Service, new: Service) -> list[str]:
 
 
 def _routes(old: Stack | None, new: Stack) -> Iterator[Change]:
-    before = {_route_name(route): route.to for route in old.gateway.routes} if old and old.gateway else {}
-    after = {_route_name(route): route.to for route in new.gateway.routes} if new.gateway else {}
+    before = {_route_name(route): _answerer(route) for route in old.gateway.routes} if old and old.gateway else {}
+    after = {_route_name(route): _answerer(route) for route in new.gateway.routes} if new.gateway else {}
     for name, target in after.items():
         if name not in before:
             yield Change("add", "route", name, f"to {target}", _BY_SOCKET)
@@ -93,8 +93,13 @@ def _routes(old: Stack | None, new: Stack) -> Iterator[Change]:
             yield Change("remove", "route", name, f"to {target}", _BY_SOCKET)
 
 
-def _route_name(route: object) -> str:
-    return f"{getattr(route, 'host', None) or '*'}{getattr(route, 'path', '')}"
+def _route_name(route: Route) -> str:
+    methods = f"{','.join(route.methods)} " if route.methods else ""
+    return f"{methods}{route.host or '*'}{route.path}"
+
+
+def _answerer(route: Route) -> str:
+    return ", ".join(route.services) or "the edge itself"
 
 
 def _addresses(old: Stack | None, new: Stack) -> Iterator[Change]:

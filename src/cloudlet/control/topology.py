@@ -22,14 +22,19 @@ from cloudlet.contracts.edge import (
     Route,
     Server,
 )
+from cloudlet.contracts.guard import Guard
+from cloudlet.contracts.limits import LimitStore
 from cloudlet.contracts.process import HeldSocket
 from cloudlet.control.store import Instance
 from cloudlet.policy.lifecycle import Phase
-from cloudlet.stack import Service, Stack
+from cloudlet.stack import Gateway, Service, Stack
+from cloudlet.stack import Route as RouteDesign
 
 #: protocols whose instances stand behind HAProxy
 _BALANCED = frozenset({"http", "http2", "tcp"})
 _LOOPBACK = "127.0.0.1"
+#: cloudlet's own service for what the edge alone cannot do
+GATEWAY = "cloudlet-gateway"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,8 @@ def edge_configuration(
     sockets: Iterable[tuple[SocketRequest, HeldSocket]],
     certificates: Path | None,
     weights: Mapping[str, int],
+    guard: Guard | None = None,
+    limit_store: LimitStore | None = None,
 ) -> EdgeConfiguration:
     """What HAProxy is to do now.
 
@@ -124,13 +131,30 @@ def edge_configuration(
     ]
     engines = [_engine_backend(resource, port) for resource, port in engine_ports.items()]
     listeners = [_listener(request, held, certificates) for request, held in sockets if not request.datagram]
-    routes = [] if stack.gateway is None else [Route(r.path, r.to, r.host) for r in stack.gateway.routes]
     return EdgeConfiguration(
         listeners=tuple(listeners),
         backends=(*backends, *engines),
-        routes=tuple(routes),
+        routes=tuple(map(route, stack.gateway.routes)) if stack.gateway else (),
         threads=stack.edge.threads,
         log_sample=stack.edge.log.sample,
+        log_slow=stack.edge.log.slow,
+        gateway=stack.gateway.model_copy(update={"routes": ()}) if stack.gateway else Gateway(),
+        guard=guard,
+        limit_store=limit_store,
+    )
+
+
+def route(design: RouteDesign) -> Route:
+    """A route as the edge knows it; one that the edge alone can't serve goes through cloudlet's gateway service."""
+    several = len(design.to) > 1 and not design.needs_gateway
+    alone = design.to[0].service if len(design.to) == 1 else ""
+    return Route(
+        path=design.path,
+        backend=GATEWAY if design.needs_gateway else alone,
+        host=design.host,
+        name=design.name or "",
+        design=design,
+        targets=tuple((target.service, target.weight) for target in design.to) if several else (),
     )
 
 
@@ -161,6 +185,7 @@ def service_backend(name: str, service: Service, serving: Iterable[Instance], we
         timeout=service.timeout,
         retries=service.retries.attempts,
         fallback=service.backup,
+        breaker=service.breaker,
         servers=tuple(server(service, instance, weights) for instance in serving),
     )
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from cloudlet.contracts.edge import Backend, EdgeConfiguration, Server
-from cloudlet.edge.render_routes import names_hosts
+from cloudlet.edge.render import frame, live_maps
 
 
 class How(StrEnum):
@@ -41,7 +41,8 @@ class Difference:
     added: tuple[Placed, ...] = ()
     removed: tuple[Placed, ...] = ()
     reweighted: tuple[Placed, ...] = ()
-    routes: bool = False
+    #: the maps to exchange, by name
+    maps: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     beyond: tuple[str, ...] = ()
 
     def applied(self) -> Applied:
@@ -56,20 +57,20 @@ class Difference:
             )
             if group
         ]
-        said += ["changes routes"] if self.routes else []
+        said += [f"changes {', '.join(name.removesuffix('.map') for name in self.maps)}"] if self.maps else []
         return Applied(How.SOCKET, "; ".join(said)) if said else Applied(How.NOTHING, "nothing changed")
 
 
 def difference(old: EdgeConfiguration, new: EdgeConfiguration) -> Difference:
     before, after = _by_name(old.backends), _by_name(new.backends)
-    beyond = tuple(_beyond(old, new))
+    beyond = tuple(_beyond(old, new)) or tuple(_rules(old, new))
     kept = before.keys() & after.keys()
     servers = [_servers(before[name], after[name]) for name in after if name in kept]
     return Difference(
         added=tuple(placed for part in servers for placed in part.added),
         removed=tuple(placed for part in servers for placed in part.removed),
         reweighted=tuple(placed for part in servers for placed in part.reweighted),
-        routes=old.routes != new.routes,
+        maps=_maps(old, new),
         beyond=beyond,
     )
 
@@ -98,8 +99,6 @@ def place(server: Server) -> tuple[str, int, int]:
 def _beyond(old: EdgeConfiguration, new: EdgeConfiguration) -> Iterable[str]:
     if old.listeners != new.listeners:
         yield "the listeners changed"
-    if names_hosts(old.routes) != names_hosts(new.routes):
-        yield "routes name a host now" if names_hosts(new.routes) else "no route names a host any more"
     for name in ("threads", "log_sample"):
         before, after = getattr(old, name), getattr(new, name)
         if before != after:
@@ -110,6 +109,18 @@ def _beyond(old: EdgeConfiguration, new: EdgeConfiguration) -> Iterable[str]:
     for name in after:
         if name in before and replace(before[name], servers=()) != replace(after[name], servers=()):
             yield f"the settings of the backend {name} changed"
+
+
+def _rules(old: EdgeConfiguration, new: EdgeConfiguration) -> Iterable[str]:
+    before, after = frame(old), frame(new)
+    if before != after:
+        names = sorted({name for name in before.keys() | after.keys() if before.get(name) != after.get(name)})
+        yield f"the rules of the gateway changed ({', '.join(names)})"
+
+
+def _maps(old: EdgeConfiguration, new: EdgeConfiguration) -> dict[str, Mapping[str, str]]:
+    before = live_maps(old)
+    return {name: entries for name, entries in live_maps(new).items() if before.get(name) != entries}
 
 
 def _by_name(backends: Iterable[Backend]) -> dict[str, Backend]:

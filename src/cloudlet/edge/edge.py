@@ -30,7 +30,6 @@ from cloudlet.edge.generation import Generation, Record, fingerprint, number_of,
 from cloudlet.edge.predecessors import Predecessors
 from cloudlet.edge.removals import Removals
 from cloudlet.edge.render import render
-from cloudlet.edge.render_routes import route_maps
 from cloudlet.edge.servers import Servers
 from cloudlet.edge.socket import RuntimeSocket
 from cloudlet.edge.succession import Starter
@@ -333,9 +332,8 @@ class Edge:
         for backend, name in self._record.draining - wanted.draining:
             if self._server(backend, name) is not None:
                 await servers.ready(backend, name)
-        if steps.routes:
-            for file, entries in route_maps(wanted.configuration.routes).items():
-                await socket.replace_map(file, entries)
+        for file, entries in steps.maps.items():
+            await socket.replace_map(file, entries)
         self._record = wanted
         self._write_now()
 

@@ -11,7 +11,10 @@ errors                 render_errors.py     problem details (RFC 9457)
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from importlib.resources import files
+from pathlib import Path
 
 from cloudlet.contracts.edge import EdgeConfiguration
 from cloudlet.edge.render_backend import Draining, backend_section
@@ -19,9 +22,10 @@ from cloudlet.edge.render_errors import error_files
 from cloudlet.edge.render_frontend import frontend_sections
 from cloudlet.edge.render_global import HOLD, global_sections
 from cloudlet.edge.render_request import DOOR, DOOR_ONCE, HOLD_TABLE, restore
-from cloudlet.edge.render_routes import map_files
+from cloudlet.edge.render_routes import map_files, map_text
 from cloudlet.edge.rendered import CONFIGURATION, Rendered, section
 from cloudlet.edge.settings import EdgeSettings
+from cloudlet.edge.steps import fragments
 from cloudlet.errors import InternalError
 
 _HEAD = """\
@@ -34,12 +38,14 @@ _HEAD = """\
 def render(configuration: EdgeConfiguration, settings: EdgeSettings, draining: Draining = ()) -> Rendered:
     """All files of one generation. Raises InternalError for a name that is not there."""
     require_names(configuration)
+    steps = fragments(configuration)
     sections = [
-        *global_sections(configuration, settings),
-        *frontend_sections(configuration),
+        *global_sections(configuration, settings, steps),
+        *frontend_sections(configuration, steps),
         *(backend_section(backend, draining) for backend in configuration.backends),
         *_doors(),
         _held(),
+        *(text for step in steps for text in step.sections),
     ]
     return Rendered(
         {
@@ -47,8 +53,23 @@ def render(configuration: EdgeConfiguration, settings: EdgeSettings, draining: D
             HOLD: files("cloudlet.edge").joinpath(HOLD).read_text(encoding="utf-8"),
             **map_files(configuration),
             **error_files(),
+            **{name: text for step in steps for name, text in step.files.items()},
+            **{name: map_text(entries) for step in steps for name, entries in step.maps.items()},
         }
     )
+
+
+def live_maps(configuration: EdgeConfiguration) -> dict[str, Mapping[str, str]]:
+    """The maps that may change while a process runs, by name, in the order in which they are to be exchanged."""
+    return {name: entries for step in fragments(configuration) for name, entries in step.maps.items()}
+
+
+def frame(configuration: EdgeConfiguration) -> Mapping[str, str]:
+    """Everything that only a succession can change: the files without servers and live maps."""
+    bare = replace(configuration, backends=tuple(replace(item, servers=()) for item in configuration.backends))
+    maps = live_maps(bare)
+    files = render(bare, EdgeSettings(Path("socket"), Path("door"), 1000)).files
+    return {name: text for name, text in files.items() if name not in maps}
 
 
 def _doors() -> list[str]:
@@ -61,6 +82,7 @@ def _doors() -> list[str]:
         "http-request set-log-level silent",
         "http-request set-header cloudlet-backend %[var(txn.backend)]",
         "http-request set-header cloudlet-client %[src]",
+        "http-request set-header cloudlet-route %[var(txn.route)] if { var(txn.route) -m found }",
         "http-request set-header cloudlet-deadline %[var(txn.deadline)] if { var(txn.deadline) -m found }",
         *restore(),
     )
@@ -89,7 +111,8 @@ def _held() -> str:
 def require_names(configuration: EdgeConfiguration) -> None:
     """Everything that points at a backend points at one that is there: HAProxy would answer 503 without a word."""
     known = {backend.name for backend in configuration.backends}
-    wanted = [(f"the route {route.path}", route.backend) for route in configuration.routes]
+    wanted = [(f"the route {route.path}", route.backend) for route in configuration.routes if route.backend]
+    wanted += [(f"the route {route.path}", name) for route in configuration.routes for name, _ in route.targets]
     wanted += [(f"the listener {item.socket}", item.backend) for item in configuration.listeners if item.backend]
     wanted += [(f"the backend {item.name}", item.fallback) for item in configuration.backends if item.fallback]
     for who, name in wanted:

@@ -9,19 +9,19 @@ from collections.abc import Sequence
 
 from cloudlet.contracts.edge import EdgeConfiguration, Listener
 from cloudlet.edge import render_request as request
-from cloudlet.edge.render_routes import names_hosts
 from cloudlet.edge.rendered import milliseconds, quoted, section
+from cloudlet.edge.steps.fragment import Fragment
 
 #: seconds a client may keep silent in the middle of something, when no backend allows more
 _CLIENT_SILENCE = 60.0
 
 
-def frontend_sections(configuration: EdgeConfiguration) -> list[str]:
+def frontend_sections(configuration: EdgeConfiguration, steps: Sequence[Fragment]) -> list[str]:
     http = [item for item in configuration.listeners if item.mode == "http"]
     routed = [item for item in http if item.backend is None]
     internal = [item for item in http if item.backend is not None and item.internal]
     return [
-        *([_gateway(routed, configuration)] if routed else []),
+        *([_gateway(routed, configuration, steps)] if routed else []),
         *(_public(item, configuration) for item in http if item.backend is not None and not item.internal),
         *([_defaults_internal(configuration)] if internal else []),
         *map(_internal, internal),
@@ -30,7 +30,7 @@ def frontend_sections(configuration: EdgeConfiguration) -> list[str]:
     ]
 
 
-def _gateway(listeners: Sequence[Listener], configuration: EdgeConfiguration) -> str:
+def _gateway(listeners: Sequence[Listener], configuration: EdgeConfiguration, steps: Sequence[Fragment]) -> str:
     return section(
         "frontend gateway from http",
         *map(_bind, listeners),
@@ -39,8 +39,9 @@ def _gateway(listeners: Sequence[Listener], configuration: EdgeConfiguration) ->
         *request.strip(),
         *request.identify(),
         *request.sample_log(configuration.log_sample),
-        *request.route(hosts=names_hosts(configuration.routes)),
+        *(line for step in steps for line in step.rules),
         *request.fall_back(configuration),
+        *(line for step in reversed(steps) for line in step.answers),
         *request.balance(),
     )
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cloudlet.contracts.edge import EdgeConfiguration
 from cloudlet.edge.render_errors import error_lines
 from cloudlet.edge.rendered import milliseconds, section
 from cloudlet.edge.settings import EdgeSettings
+from cloudlet.edge.steps.counters import FIRST_LIMIT
+from cloudlet.edge.steps.fragment import Fragment
 
 #: the name of the state of servers that a predecessor leaves; it counts once, at the start of its successor
 SERVER_STATE = "servers.state"
@@ -23,9 +27,11 @@ _TCP_LOG = (
 )
 
 
-def global_sections(configuration: EdgeConfiguration, settings: EdgeSettings) -> list[str]:
+def global_sections(
+    configuration: EdgeConfiguration, settings: EdgeSettings, steps: Sequence[Fragment] = ()
+) -> list[str]:
     return [
-        _global(configuration, settings),
+        _global(configuration, settings, steps),
         _defaults(),
         _defaults_http(),
         _defaults_tcp(),
@@ -33,7 +39,8 @@ def global_sections(configuration: EdgeConfiguration, settings: EdgeSettings) ->
     ]
 
 
-def _global(configuration: EdgeConfiguration, settings: EdgeSettings) -> str:
+def _global(configuration: EdgeConfiguration, settings: EdgeSettings, steps: Sequence[Fragment]) -> str:
+    counters = FIRST_LIMIT + max((step.counters for step in steps), default=0)
     return section(
         "global",
         f"maxconn {settings.maxconn}",
@@ -45,6 +52,8 @@ def _global(configuration: EdgeConfiguration, settings: EdgeSettings) -> str:
         f"lua-load-per-thread {HOLD}",
         "ssl-default-bind-options ssl-min-ver TLSv1.2",
         "tune.ssl.default-dh-param 2048",
+        f"tune.stick-counters {counters}" if counters > FIRST_LIMIT else "",
+        *(line for step in steps for line in step.process),
     )
 
 

@@ -110,6 +110,7 @@ def recognise() -> list[str]:
         "http-request set-var(txn.path) path,url_dec",
         "http-request set-var(txn.id) req.fhdr(x-request-id)",
         "http-request set-var(txn.backend) req.hdr(cloudlet-backend)",
+        "http-request set-var(txn.route) req.hdr(cloudlet-route) if { req.hdr(cloudlet-route) -m found }",
         "http-request set-var(txn.deadline) req.hdr(cloudlet-deadline) if { req.hdr(cloudlet-deadline) -m found }",
         "http-request del-header cloudlet- -m beg",
     ]

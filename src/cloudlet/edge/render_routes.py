@@ -28,7 +28,6 @@ WAITS, LIMITS, FALLBACKS = "waits.map", "waits-limit.map", "fallbacks.map"
 def map_files(configuration: EdgeConfiguration) -> dict[str, str]:
     http = [backend for backend in configuration.backends if backend.mode == "http"]
     return {
-        **{name: map_text(entries) for name, entries in route_maps(configuration.routes).items()},
         WAITS: map_text({b.name: str(round(b.wait * 1000)) for b in http}),
         LIMITS: map_text({b.name: str(b.wait_at_most) for b in http}),
         FALLBACKS: map_text({b.name: b.fallback for b in http if b.fallback}),

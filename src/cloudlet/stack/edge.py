@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from cloudlet.stack.fields import Address, FilePath, Model, Name, Port, Share, Shorthand
+from cloudlet.stack.fields import Address, FilePath, Model, Name, Port, PositiveDuration, Share, Shorthand
 from cloudlet.stack.files import is_folder
 from cloudlet.stack.findings import Fault
 
@@ -44,9 +44,10 @@ Certificates = Annotated[tuple[Certificate, ...], AfterValidator(_folders_opened
 
 
 class Log(Model):
-    """The access log. Errors are always written."""
+    """The access log. Errors, refusals and slow requests are always written."""
 
     sample: Share = Field(default=0.01, description="The share of ordinary requests that are written.")
+    slow: PositiveDuration = Field(default=1.0, description="A request that took longer is always written.")
 
 
 class Listener(Model):
@@ -66,6 +67,10 @@ class Edge(Model):
         default=(),
         description="For https, the first is the default; a folder stands for its `*.pem`. Without any, "
         "cloudlet's development authority makes one.",
+    )
+    replicas: int = Field(default=1, ge=1, le=8, description="HAProxy processes that serve side by side.")
+    client_certificates: FilePath | None = Field(
+        default=None, description="Authorities (PEM) whose client certificates are taken; routes `require` them."
     )
     log: Log = Field(default=Log(), description="The access log.")
     listeners: dict[Name, Listener] = Field(default={}, description="TCP and UDP listeners by name.")

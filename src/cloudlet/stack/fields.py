@@ -51,7 +51,7 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Shorthand:
     """A second way to write a part: `expand` turns it into the full one, and leaves everything else alone."""
 
@@ -65,7 +65,7 @@ class Shorthand:
         return {"anyOf": [dict(self.schema), handler(schema)]}
 
 
-def _parsed(parse: Callable[[str], T]) -> BeforeValidator:
+def parsed(parse: Callable[[str], T]) -> BeforeValidator:
     def check(value: object) -> object:
         if not isinstance(value, str):
             return value
@@ -77,7 +77,7 @@ def _parsed(parse: Callable[[str], T]) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-def _written(form: Callable[[Any], str]) -> PlainSerializer:
+def written(form: Callable[[Any], str]) -> PlainSerializer:
     return PlainSerializer(form, return_type=str, when_used="json")
 
 
@@ -140,31 +140,31 @@ def _sized(value: int) -> int:
 
 Duration = Annotated[
     float,
-    _parsed(units.parse_duration),
+    parsed(units.parse_duration),
     AfterValidator(_seconds),
-    _written(units.format_duration),
+    written(units.format_duration),
     text(units.DURATION_PATTERN, "duration"),
 ]
 PositiveDuration = Annotated[Duration, AfterValidator(_positive), text(units.DURATION_PATTERN, "duration")]
 Size = Annotated[
     int,
-    _parsed(units.parse_size),
+    parsed(units.parse_size),
     AfterValidator(_sized),
-    _written(units.format_size),
+    written(units.format_size),
     text(units.SIZE_PATTERN, "size"),
 ]
 #: any share; may exceed 100%
 Ratio = Annotated[
     float,
-    _parsed(units.parse_share),
-    _written(units.format_share),
+    parsed(units.parse_share),
+    written(units.format_share),
     text(units.SHARE_PATTERN, "share"),
 ]
 Share = Annotated[Ratio, AfterValidator(_share_of_all), text(units.SHARE_PATTERN, "share")]
 ErrorCount = Annotated[
     int,
-    _parsed(units.parse_errors),
-    _written(units.format_errors),
+    parsed(units.parse_errors),
+    written(units.format_errors),
     text(units.ERRORS_PATTERN, "count of errors"),
 ]
 Name = Annotated[
@@ -188,3 +188,20 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 FilePath = Annotated[Path, AfterValidator(_absolute), WithJsonSchema({"type": "string", "title": "path"})]
 #: a scalar that is kept as written
 Text = Annotated[str, WithJsonSchema({"type": ["string", "number", "boolean"], "title": "text"})]
+Rate = Annotated[
+    units.Rate,
+    parsed(units.parse_rate),
+    written(units.format_rate),
+    text(units.RATE_PATTERN, "rate"),
+]
+#: a token of RFC 9110, 5.6.2, as header names are
+HeaderName = Annotated[
+    str,
+    matching(r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$", "a header's name", "write it as in HTTP, e.g. X-Tenant"),
+    text(r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$", "header name"),
+]
+#: what a header may hold: visible text, no line ends
+HeaderValue = Annotated[
+    Text,
+    matching(r"^[\t\x20-\x7e\x80-\U0010ffff]{0,4000}$", "a header's value", "write it on one line"),
+]

@@ -115,7 +115,7 @@ def _unusable_environment(whole: str, name: str, environment: Mapping[str, str])
 
 
 def _unusable_secret(whole: str, name: str, path: nodes.Path) -> tuple[str, str] | None:
-    if not (len(path) == 4 and path[0] == "services" and path[2] == "environment"):
+    if not _takes_secrets(path):
         reason = f'holds "{whole}", but a secret reaches an instance by its environment only'
         return reason, "move it into the service's `environment`"
     if not _SECRET_NAME.fullmatch(name):
@@ -124,3 +124,10 @@ def _unusable_secret(whole: str, name: str, path: nodes.Path) -> tuple[str, str]
             "use letters, digits, `_`, `-` and `.`",
         )
     return None
+
+
+def _takes_secrets(path: nodes.Path) -> bool:
+    """A variable of a service, or a credential of the identity section."""
+    if path[:1] == ("identity",):
+        return path[-1] in ("secret", "client_secret", "password") or path[-2:-1] == ("users",)
+    return len(path) == 4 and path[0] == "services" and path[2] == "environment"

@@ -12,8 +12,6 @@ from cloudlet.stack.nodes import Path
 
 #: key → what it will do
 KEYS: Mapping[tuple[str, ...], str] = {
-    ("identity",): "API keys, tokens, sign-in and roles",
-    ("egress",): "rules for what services may reach outside",
     ("queues",): "work handed on and never lost",
     ("topics",): "one message to many queues",
     ("streams",): "the event log with replay",
@@ -29,22 +27,7 @@ KEYS: Mapping[tuple[str, ...], str] = {
     ("plan",): "users and prices for the plan",
     ("services", "*", "consumes"): "workers fed from a queue",
     ("services", "*", "scaling"): "capacity that follows the load",
-    ("services", "*", "breaker"): "circuit breakers",
     ("services", "*", "instances", "warm"): "instances kept ready",
-    ("services", "*", "retries", "budget"): "a bound on retries as a share of requests",
-    ("edge", "replicas"): "more than one edge",
-    ("gateway", "rate_limits"): "limits for all routes",
-    ("gateway", "cors"): "cross-origin requests",
-    ("gateway", "headers"): "headers set or removed",
-    ("gateway", "routes", "*", "methods"): "routes by method",
-    ("gateway", "routes", "*", "headers"): "routes by header",
-    ("gateway", "routes", "*", "require"): "authentication and authorisation",
-    ("gateway", "routes", "*", "rate_limits"): "limits per route",
-    ("gateway", "routes", "*", "cors"): "cross-origin requests",
-    ("gateway", "routes", "*", "aggregate"): "one answer from several services",
-    ("gateway", "routes", "*", "static"): "files",
-    ("gateway", "routes", "*", "redirect"): "redirects",
-    ("gateway", "routes", "*", "cache"): "cached answers",
     ("databases", "*", "replicas"): "read replicas",
     ("databases", "*", "synchronous"): "commits that wait for a replica",
     ("databases", "*", "pool"): "pooled connections",
@@ -56,9 +39,6 @@ KEYS: Mapping[tuple[str, ...], str] = {
 VALUES: Mapping[tuple[str, ...], frozenset[str]] = {
     ("services", "*", "deployment", "strategy"): frozenset({"blue-green", "canary", "shadow", "recreate", "big-bang"}),
 }
-#: what a route's path and target will also take
-PARAMETERS = "paths with {parameters}"
-TARGETS = "several targets with weights, and targets that are no service"
 
 
 def take_out(data: object) -> list[Finding]:
@@ -72,19 +52,6 @@ def take_out(data: object) -> list[Finding]:
         for parent, key, path in list(_matches(data, pattern)):
             if str(parent[key]) in values:
                 findings.append(_take(parent, key, path, f'{dotted(path)}: "{parent[key]}" is not built yet'))
-    return findings + _routes(data)
-
-
-def _routes(data: object) -> list[Finding]:
-    findings = []
-    for parent, key, path in list(_matches(data, ("gateway", "routes", "*", "path"))):
-        if "{" in str(parent[key]):
-            message = f'{dotted(path)}: "{parent.pop(key)}" is not built yet ({PARAMETERS})'
-            findings.append(Finding(path, message, "write an exact path or a prefix: /v1/orders/*"))
-    for parent, key, path in list(_matches(data, ("gateway", "routes", "*", "to"))):
-        if isinstance(parent[key], (list, dict)):
-            del parent[key]
-            findings.append(Finding(path, f"{dotted(path)} is not built yet ({TARGETS})", "name one service"))
     return findings
 
 

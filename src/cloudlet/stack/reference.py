@@ -51,10 +51,6 @@ def page() -> str:
         f"| `{_pattern(key)}`: {_words(sorted(values))} | other ways to replace what runs |"
         for key, values in planned.VALUES.items()
     ]
-    rows += [
-        f"| `gateway.routes[].path` with `{{parameters}}` | {planned.PARAMETERS} |",
-        f"| `gateway.routes[].to` as a list or mapping | {planned.TARGETS} |",
-    ]
     return "\n".join([_INTRODUCTION, *tables, _PLANNED + "\n".join(rows), ""])
 
 

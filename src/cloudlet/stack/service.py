@@ -19,6 +19,7 @@ from cloudlet.stack.fields import (
     Model,
     Name,
     PositiveDuration,
+    Share,
     Shorthand,
     Size,
     Text,
@@ -102,6 +103,18 @@ class Retries(Model):
     """Repeats of idempotent requests whose instance failed."""
 
     attempts: int = Field(default=3, ge=0, le=10, description="Repeats at most; 0 for none.")
+    budget: Share = Field(
+        default=0.2, description="Repeats as a share of the requests of the last ten seconds; beyond it none are made."
+    )
+
+
+class Breaker(Model):
+    """A circuit breaker: a service that mostly fails is not asked for a while, then by one request, then again."""
+
+    errors: Share = Field(default=0.5, description="The share of 5xx and lost answers that opens it.")
+    over: PositiveDuration = Field(default=10.0, description="Over how long.")
+    at_least: int = Field(default=20, ge=1, le=1_000_000, description="Requests in that time before it may open.")
+    open_for: PositiveDuration = Field(default=5.0, description="How long it stays open.")
 
 
 class Service(Model):
@@ -147,6 +160,7 @@ class Service(Model):
         default=30.0, description="How long an answer may take; for `tcp` how long a connection may be idle."
     )
     retries: Retries = Field(default=Retries(), description="Repeats of idempotent requests.")
+    breaker: Breaker | None = Field(default=None, description="A circuit breaker; `{}` for the usual one.")
 
     @property
     def revision(self) -> str:

@@ -9,8 +9,10 @@ from pydantic import Field, PrivateAttr, model_validator
 from cloudlet.stack import nodes
 from cloudlet.stack.data import CacheEntry, DatabaseEntry
 from cloudlet.stack.edge import Edge
+from cloudlet.stack.egress import Egress
 from cloudlet.stack.fields import Host, Model, Name
 from cloudlet.stack.gateway import Gateway
+from cloudlet.stack.identity import Identity
 from cloudlet.stack.service import Service
 
 
@@ -22,6 +24,8 @@ class Stack(Model):
     services: dict[Name, Service] = Field(default={}, description="What runs, by name.")
     edge: Edge = Field(default=Edge(), description="Settings of the load balancer itself.")
     gateway: Gateway | None = Field(default=None, description="The front door; without it nothing is routed.")
+    identity: Identity = Field(default=Identity(), description="Credentials, roles and policies.")
+    egress: Egress | None = Field(default=None, description="What services may reach outside; without it everything.")
     databases: dict[Name, DatabaseEntry] = Field(default={}, description="Databases by name.")
     caches: dict[Name, CacheEntry] = Field(default={}, description="Caches by name.")
 

@@ -51,7 +51,7 @@ def _instances(stack: Stack) -> Iterator[Finding]:
 def _unreached(stack: Stack) -> Iterator[Finding]:
     """Services that nothing leads to."""
     reached = {listener.to for listener in stack.edge.listeners.values()}
-    reached |= {route.to for route in (stack.gateway.routes if stack.gateway else ())}
+    reached |= {name for route in (stack.gateway.routes if stack.gateway else ()) for name in route.services}
     for service in stack.services.values():
         reached |= {*service.uses, service.backup or ""}
     for name, service in stack.services.items():

@@ -101,17 +101,18 @@ def listeners(design: Design) -> Iterator[Finding]:
 
 
 def route_targets(design: Design) -> Iterator[Finding]:
-    """A route goes to a service that speaks HTTP."""
+    """A route goes to services that speak HTTP."""
     for index, route in design.routes:
-        path: Path = ("gateway", "routes", index, "to")
-        service = design.stack.services.get(route.to)
-        if route.to not in design.declared("services"):
-            yield _no_such(path, route.to, "service", design.declared("services"))
-        elif service is not None and service.protocol not in _HTTP:
-            speaks = f'"{route.to}" has protocol: {service.protocol}'
-            message = f"{dotted(path)}: {speaks}, and a route needs http or http2"
-            fix = f"give it a listener below edge.listeners, or set services.{route.to}.protocol"
-            yield Finding(path, message, fix)
+        for name in route.services:
+            path: Path = ("gateway", "routes", index, "to")
+            service = design.stack.services.get(name)
+            if name not in design.declared("services"):
+                yield _no_such(path, name, "service", design.declared("services"))
+            elif service is not None and service.protocol not in _HTTP:
+                speaks = f'"{name}" has protocol: {service.protocol}'
+                message = f"{dotted(path)}: {speaks}, and a route needs http or http2"
+                fix = f"give it a listener below edge.listeners, or set services.{name}.protocol"
+                yield Finding(path, message, fix)
 
 
 def _alike(one: Service, other: Service) -> bool:

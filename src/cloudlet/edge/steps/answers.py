@@ -1,0 +1,10 @@
+"""What the edge answers by itself: static answers, redirects, maintenance."""
+
+from __future__ import annotations
+
+from cloudlet.contracts.edge import EdgeConfiguration
+from cloudlet.edge.steps.fragment import NOTHING, Fragment
+
+
+def fragment(configuration: EdgeConfiguration) -> Fragment:
+    return NOTHING

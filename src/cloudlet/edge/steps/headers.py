@@ -1,0 +1,10 @@
+"""Headers set, added, removed."""
+
+from __future__ import annotations
+
+from cloudlet.contracts.edge import EdgeConfiguration
+from cloudlet.edge.steps.fragment import NOTHING, Fragment
+
+
+def fragment(configuration: EdgeConfiguration) -> Fragment:
+    return NOTHING
