@@ -46,11 +46,14 @@ def plan_alone(session: Session, stack: Stack) -> PlanView:
 def _plan_from_record(session: Session, stack: Stack) -> PlanView:
     from cloudlet.control.desired import Desired
     from cloudlet.control.journal import Journal
+    from cloudlet.control.own import Own
     from cloudlet.control.store import Store
+    from cloudlet.identity.secrets import Secrets
 
     store = Store(session.paths.database)
     try:
-        return Desired(session.file.resolve(), store, Journal(store)).plan(stack)
+        own = Own(session.paths, Secrets(session.paths.secrets))
+        return Desired(session.file.resolve(), store, Journal(store), own.complete).plan(stack)
     finally:
         store.close()
 

@@ -14,7 +14,8 @@ from aiohttp import web
 from cloudlet import __version__
 from cloudlet.control.status import stack_status
 from cloudlet.control.system import System
-from cloudlet.edge.render_routes import map_files
+from cloudlet.edge.render import live_maps
+from cloudlet.edge.render_routes import map_files, map_text
 from cloudlet.errors import CloudletError, OperatorError, Refused, StackError
 from cloudlet.observe.prometheus import exposition
 from cloudlet.runtime.logs import LogLine, follow, tail
@@ -104,7 +105,10 @@ class Api:
         return web.json_response({"going_down": True}, status=202)
 
     async def _config(self, _: web.Request) -> web.Response:
-        maps = map_files(self._system.configuration())
+        configuration = self._system.configuration()
+        # what is looked up in the others may be somebody's credential
+        routes = {n: map_text(entries) for n, entries in live_maps(configuration).items() if n.startswith("routes")}
+        maps = {**map_files(configuration), **routes}
         return web.Response(text="\n".join([self._system.edge.configuration_text(), *_as_comments(maps)]))
 
     async def _metrics(self, _: web.Request) -> web.Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cloudlet.control import planning
@@ -21,12 +21,15 @@ _MOST_INSTANCES = 1000
 class Desired:
     """Reads and records the desired state. `stack` is None until a file was accepted.
 
+    `complete` adds what cloudlet needs of its own; `stack` is complete, what `plan` and `accept` are given is as the
+    file says.
+
     `leaving` holds the services that the file has no more, until `forget` when their last instance has gone.
     """
 
-    def __init__(self, file: Path, store: Store, journal: Journal) -> None:
+    def __init__(self, file: Path, store: Store, journal: Journal, complete: Callable[[Stack], Stack]) -> None:
         self.file = file
-        self._store, self._journal = store, journal
+        self._store, self._journal, self._complete = store, journal, complete
         self.going_down = False
         self._stack = self._recorded()
         self._scaled = store.scaled()
@@ -36,7 +39,7 @@ class Desired:
     def _recorded(self) -> Stack | None:
         desired = self._store.desired()
         try:
-            return parse(desired[1], Path(desired[0])) if desired else None
+            return self._complete(parse(desired[1], Path(desired[0]))) if desired else None
         except OperatorError as error:
             self._journal.warning("cloudlet", "the recorded file is of no use any more", str(error))
             return None
@@ -49,7 +52,7 @@ class Desired:
         missing, found = {i.service for i in orphans}, dict[str, Service]()
         for file, text in self._store.past() if missing else ():
             with contextlib.suppress(OperatorError):
-                services = parse(text, Path(file)).services
+                services = self._complete(parse(text, Path(file))).services
                 found |= {name: services[name] for name in missing - set(found) if name in services}
             if found.keys() == missing:
                 return found
@@ -83,10 +86,11 @@ class Desired:
 
     def plan(self, new: Stack) -> PlanView:
         """What accepting `new` would change. Raises Refused when a service that answers would change its protocol."""
-        self._refuse_other_protocols(new)
+        completed = self._complete(new)
+        self._refuse_other_protocols(completed)
         return PlanView(
-            changes=planning.changes(self._stack, new, self._scaled),
-            undoes=list(planning.undoes(new, self._scaled).values()),
+            changes=planning.changes(self._stack, completed, self._scaled),
+            undoes=list(planning.undoes(completed, self._scaled).values()),
             warnings=[str(problem) for problem in check(new)],
         )
 
@@ -104,6 +108,7 @@ class Desired:
     def accept(self, new: Stack) -> None:
         """Want this from now on, and take back what commands changed; durable on return. The record of an instance
         that no file describes is dropped: whatever runs of it is a stranger."""
+        new = self._complete(new)
         for instance in self._orphans:
             if instance.service not in new.services:
                 self._store.delete(instance.name)

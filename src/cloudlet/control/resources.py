@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cloudlet.contracts.engine import Address
+from cloudlet.contracts.limits import LimitStore
 from cloudlet.contracts.paths import StatePaths
 from cloudlet.contracts.process import HeldSocket, Process
 from cloudlet.control.engines import EngineRun
 from cloudlet.control.store import Store
+from cloudlet.control.topology import STORE
 from cloudlet.control.users import Users
 from cloudlet.engines.locate import locate
 from cloudlet.engines.registry import build
 from cloudlet.identity.secrets import Secrets
 from cloudlet.runtime.ports import free_port, is_free
 from cloudlet.stack import Stack
+
+#: as whom the edge comes to cloudlet's own store
+EDGE_ACCOUNT = "cloudlet-edge"
 
 
 class Resources:
@@ -57,8 +62,17 @@ class Resources:
         return {name: run.engine.port for name, run in self.runs.items()}
 
     def users(self, stack: Stack, resource: str) -> list[str]:
-        """The services that use it."""
-        return [name for name, service in stack.services.items() if resource in service.uses]
+        """The services that use it; of cloudlet's own store the edge too."""
+        edge = [EDGE_ACCOUNT] if resource == STORE else []
+        return [name for name, service in stack.services.items() if resource in service.uses] + edge
+
+    def limit_store(self) -> LimitStore | None:
+        """Where the edge counts, when there is such a store."""
+        run = self.runs.get(STORE)
+        if run is None:
+            return None
+        own = self._secrets.credential(EDGE_ACCOUNT, STORE)
+        return LimitStore("127.0.0.1", run.engine.port, own.user, own.password.reveal())
 
     def environment(self, service: str, used: str, listener: HeldSocket) -> dict[str, str] | None:
         """What `service` finds in its environment for a database or cache; None when `used` is none."""
@@ -70,4 +84,6 @@ def _wanted(stack: Stack) -> dict[str, tuple[str, dict[str, int]]]:
     """Kind and settings of each engine by its name in the file."""
     databases = {name: (item.engine, dict[str, int]()) for name, item in stack.databases.items()}
     caches = {name: (item.engine, {"memory": item.memory}) for name, item in stack.caches.items()}
+    if STORE in caches:  # what it keeps, it keeps until it expires
+        caches[STORE][1]["evict"] = 0
     return {**databases, **caches}

@@ -15,7 +15,7 @@ from cloudlet.engines.locate import locate
 from cloudlet.errors import CloudletError
 from cloudlet.policy.backoff import crash_looping
 from cloudlet.policy.lifecycle import Phase
-from cloudlet.stack import Service
+from cloudlet.stack import OWN_PREFIX, Service
 
 _UNHEALTHY = "unhealthy"
 #: seconds after which it is worth a word that a process does not answer yet
@@ -93,6 +93,7 @@ def _service(
         requests=_requests(system, name, backend),
         errors_5xx=backend.responses_5xx if backend else 0,
         response_time=backend.response_time if backend else 0.0,
+        hidden=name.startswith(OWN_PREFIX),
         instances=[_instance(record, servers, usage.get(record.name)) for record in records],
     )
 

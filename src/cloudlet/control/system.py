@@ -32,10 +32,11 @@ from cloudlet.control.journal import Journal
 from cloudlet.control.launcher import ServiceLauncher
 from cloudlet.control.loop import Loop
 from cloudlet.control.measuring import Measurements
+from cloudlet.control.own import Own, documents
 from cloudlet.control.resources import Resources
 from cloudlet.control.steering import Steering
 from cloudlet.control.store import Instance, Store
-from cloudlet.control.topology import edge_configuration, is_balanced
+from cloudlet.control.topology import GATEWAY, STORE, edge_configuration, engine_backend, is_balanced
 from cloudlet.control.users import Users, interpreter
 from cloudlet.control.views import PlanView
 from cloudlet.edge.edge import Edge
@@ -70,8 +71,9 @@ class System:
         self._step = step
         self.store = Store(paths.database)
         self.journal = Journal(self.store)
-        self.desired = Desired(file, self.store, self.journal)
         self.secrets = Secrets(paths.secrets)
+        self.own = Own(paths, self.secrets)
+        self.desired = Desired(file, self.store, self.journal, self.own.complete)
         self.users = Users(paths, self.store, self._needs)
         self.measurements = Measurements()
         self.held: sockets.Held = []
@@ -152,15 +154,17 @@ class System:
         plan = self.desired.plan(new)
         if plan.undoes and not undo:
             raise Refused("; ".join(plan.undoes) + "; say --yes to take it back")
-        self.resources.require_binaries(new)
+        completed = self.own.complete(new)
+        self.resources.require_binaries(completed)
         certificates = ensure_certificates(new, self.paths, self.users.of("edge"))
-        held = await sockets.hold(new, self.keeper, self.store)
+        held = await sockets.hold(completed, self.keeper, self.store)
         self._step("addresses held")
         self.desired.accept(new)
         self._unsettle()
         self._step("wish recorded")
         self.held, self._certificates = held, certificates
-        self.resources.load(new, await self.keeper.processes())
+        self.resources.load(completed, await self.keeper.processes())
+        self._write_own()
         if processes is not None:
             self.instances.load({name for name, process in processes.items() if process.exit is None})
             await self.edge.start(self.configuration())
@@ -170,6 +174,14 @@ class System:
         await self._bring_engines()
         await self._settle()
         return replace(plan, applied=True)
+
+    def _write_own(self) -> None:
+        stack = self.desired.stack
+        if GATEWAY in stack.services:
+            listeners = {request.backend: held for request, held in self.held if request.internal}
+            store = listeners.get(engine_backend(STORE))
+            found = self.resources.environment(GATEWAY, STORE, store) if store else None
+            self.own.write(stack, self.held, next(iter((found or {}).values()), ""), self.users.of(GATEWAY))
 
     async def scale(self, counts: Mapping[str, int]) -> None:
         """Want these counts of instances. Raises Refused, having changed nothing, for a count the file forbids."""
@@ -232,6 +244,7 @@ class System:
             self.held,
             self._certificates,
             self.steering.weights,
+            limit_store=self.resources.limit_store(),
         )
 
     async def statistics(self) -> tuple[BackendStatistics, ...]:
@@ -301,7 +314,8 @@ class System:
         if self.desired.knows(name):
             service = self.desired.service(name)
             programs = [service.program] if service.program else []
-            return [service.directory, *programs, *(path for program in programs for path in interpreter(program))]
+            read = documents(self.desired.stack) if name == GATEWAY else []
+            return [service.directory, *programs, *(p for program in programs for p in interpreter(program)), *read]
         if is_forwarder(name):
             return [Path(sys.executable)]
         kind = name.partition("-")[0]

@@ -35,6 +35,8 @@ _BALANCED = frozenset({"http", "http2", "tcp"})
 _LOOPBACK = "127.0.0.1"
 #: cloudlet's own service for what the edge alone cannot do
 GATEWAY = "cloudlet-gateway"
+#: cloudlet's own Valkey
+STORE = "cloudlet-store"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,8 @@ def public_sockets(stack: Stack) -> list[SocketRequest]:
 
 def internal_names(stack: Stack) -> list[str]:
     """Everything that some service uses and reaches through the edge, each once, in the file's order."""
-    return list(dict.fromkeys(name for service in stack.services.values() for name in service.uses))
+    own = [GATEWAY] if GATEWAY in stack.services else []  # the edge itself asks it about credentials
+    return list(dict.fromkeys([*(name for service in stack.services.values() for name in service.uses), *own]))
 
 
 def internal_socket(stack: Stack, name: str, port: int) -> SocketRequest:

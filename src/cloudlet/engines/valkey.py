@@ -39,7 +39,7 @@ _RIGHTS_OF_ADMINISTRATOR = "~* &* +@all"
 
 
 class ValkeyEngine:
-    """One Valkey (or Redis) server; `memory` is what it may hold, in bytes."""
+    """One Valkey (or Redis) server; `memory` is what it may hold, in bytes, `evict` 0 refuses writes beyond it."""
 
     def __init__(
         self,
@@ -50,11 +50,13 @@ class ValkeyEngine:
         user: User | None,
         binary: Binary,
         memory: int = 64_000_000,
+        evict: int = 1,
     ) -> None:
         self.name = f"valkey-{resource}"
         self.resource = resource
         self.port = port
         self._secrets, self._user, self._binary, self._memory = secrets, user, binary, memory
+        self._policy = "allkeys-lru" if evict else "noeviction"
         self._folder = EngineFolder(paths.data(self.name), user)
         self._roster = Roster(self._folder)
         self._log = paths.log(self.name)
@@ -70,6 +72,7 @@ class ValkeyEngine:
             data=template.quoted(data),
             users=template.quoted(self._folder.path / _USERS),
             memory=self._memory,
+            policy=self._policy,
         )
         self._folder.write(_CONFIGURATION, settings)
 

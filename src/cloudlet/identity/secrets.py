@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from cloudlet.contracts.secret import Credential, Secret
@@ -31,9 +32,13 @@ class Secrets:
 
     def get_or_create(self, name: str) -> Secret:
         """The secret, generated if there is none yet."""
+        return self.get_or_make(name, _generate)
+
+    def get_or_make(self, name: str, make: Callable[[], str]) -> Secret:
+        """The secret, made by `make` if there is none yet."""
         path = self._path(name)
         if not path.exists():
-            self._write(path, _generate(), replace=False)
+            self._write(path, make(), replace=False)
         return self.read(name)
 
     def read(self, name: str) -> Secret:

@@ -7,6 +7,7 @@ from cloudlet.stack.gateway import Gateway, Listen, Route
 from cloudlet.stack.health import Eject, Health, Wait
 from cloudlet.stack.interpolate import fill_secrets, secret_names
 from cloudlet.stack.loading import load, parse
+from cloudlet.stack.rules.names import OWN_PREFIX
 from cloudlet.stack.schema import json_schema
 from cloudlet.stack.service import Deployment, InstanceRange, Resources, Retries, Service, Stop
 from cloudlet.stack.stack import Stack
@@ -14,6 +15,7 @@ from cloudlet.stack.starter import starter
 from cloudlet.stack.warnings import check
 
 __all__ = [
+    "OWN_PREFIX",
     "BalanceBy",
     "Cache",
     "CertificateFiles",

@@ -110,8 +110,10 @@ def _default(described: dict[str, Any]) -> str:
     return f"`{default if isinstance(default, str) else json.dumps(default)}`".replace('"', "")
 
 
-def _kind(described: dict[str, Any]) -> str:
+def _kind(described: dict[str, Any] | bool) -> str:
     """What may be written, in words."""
+    if isinstance(described, bool) or not described.keys() & {"$ref", "anyOf", "enum", "type", "title", "const"}:
+        return "anything"
     if "$ref" in described:
         name = _target(described)
         return f"[{name}](#{name.lower()})"

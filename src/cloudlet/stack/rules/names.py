@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from cloudlet.stack.findings import Finding
 from cloudlet.stack.rules.design import KINDS, Design, Rule
 
-_OWN_PREFIX = "cloudlet-"
+#: names that begin so are cloudlet's own services and engines
+OWN_PREFIX = "cloudlet-"
 #: the first words of cloudlet's own processes (`edge-7`)
 _OWN_PROCESSES = frozenset({"edge", "keeper", "nats"})
 #: databases that every PostgreSQL cluster has
@@ -30,9 +31,9 @@ def not_our_own(design: Design) -> Iterator[Finding]:
     """Names that begin with `cloudlet-`, or whose processes would be called like one of cloudlet's."""
     for section in KINDS:
         for name in design.declared(section):
-            if name.startswith(_OWN_PREFIX):
-                message = f'{section}.{name}: names that begin with "{_OWN_PREFIX}" are cloudlet\'s own'
-                yield Finding((section, name), message, f"name it {name.removeprefix(_OWN_PREFIX)}", key=True)
+            if name.startswith(OWN_PREFIX):
+                message = f'{section}.{name}: names that begin with "{OWN_PREFIX}" are cloudlet\'s own'
+                yield Finding((section, name), message, f"name it {name.removeprefix(OWN_PREFIX)}", key=True)
     for name in design.declared("services"):
         if name in _OWN_PROCESSES:
             message = f'services.{name}: "{name}" is what cloudlet calls processes of its own'

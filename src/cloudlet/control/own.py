@@ -1,0 +1,137 @@
+"""What cloudlet adds to a design so that it can do what the file asks for: services, a store and routes of its own.
+
+    cloudlet-gateway   what the edge alone cannot do; there when a route or a credential needs it
+    cloudlet-store     a Valkey for counts and stored answers; there when something needs it
+
+They are ordinary from then on: started, checked, balanced, scaled and replaced by the same machinery as the file's.
+The gateway service reads one file, private to its user, whose name changes with what is in it: a changed one is a new
+revision of the service.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from cloudlet.contracts.gateway import CONFIGURATION, OWN_PATHS, GatewayConfiguration
+from cloudlet.contracts.paths import StatePaths
+from cloudlet.contracts.process import HeldSocket, User
+from cloudlet.control.private_files import write_private
+from cloudlet.control.secret_values import issuing_key, with_secrets
+from cloudlet.control.topology import GATEWAY, STORE, SocketRequest, route
+from cloudlet.identity.secrets import Secrets
+from cloudlet.policy.needs import needs_gateway, needs_store
+from cloudlet.stack import Cache, Route, Service, Stack
+from cloudlet.stack.identity import Identity
+
+_STORE_MEMORY = 64_000_000
+#: seconds that a file of the gateway's stays after a newer one: an instance may still be starting from it
+_KEPT = 3600.0
+#: secrets that cloudlet makes for itself
+SESSION, ASK = "cloudlet-session", "cloudlet-ask"
+
+
+class Own:
+    """Completes designs, and writes what the services it adds read."""
+
+    def __init__(self, paths: StatePaths, secrets: Secrets) -> None:
+        self._folder, self._secrets = paths.root / "own", secrets
+
+    def complete(self, stack: Stack) -> Stack:
+        """The design with what cloudlet adds. Raises OperatorError when a secret that it names is not there."""
+        store = needs_store(stack)
+        caches = {**stack.caches, STORE: Cache(memory=_STORE_MEMORY)} if store else stack.caches
+        completed = stack.model_copy(update={"caches": caches})
+        if needs_gateway(stack):
+            assert stack.gateway is not None, "only routes need the gateway service"
+            routes = (*stack.gateway.routes, *_own_routes(stack.identity))
+            service = self._gateway(stack, store=store)
+            update = {
+                "gateway": stack.gateway.model_copy(update={"routes": routes}),
+                "services": {**stack.services, GATEWAY: service},
+            }
+            completed = completed.model_copy(update=update)
+        return completed
+
+    def _gateway(self, stack: Stack, *, store: bool) -> Service:
+        assert stack.gateway is not None, "only routes need the gateway service"
+        services = dict.fromkeys(name for item in stack.gateway.routes for name in item.services)
+        return Service.model_validate(
+            {
+                "command": [
+                    sys.executable,
+                    "-m",
+                    "cloudlet.gateway",
+                    "--port",
+                    "{port}",
+                    "--config",
+                    str(self._file(stack)),
+                ],
+                "directory": self._folder.parent,
+                "instances": {"min": 1, "max": 8},
+                "concurrency": 1000,
+                "health": {"path": f"{OWN_PATHS}health", "interval": 0.5, "fall": 2},
+                "uses": [*services, *([STORE] if store else [])],
+                "timeout": 3600.0,
+            },
+            context={"directory": self._folder.parent},
+        )
+
+    def write(
+        self, stack: Stack, held: Iterable[tuple[SocketRequest, HeldSocket]], store: str, user: User | None
+    ) -> None:
+        """Write the gateway service's file, where the completed design has that service. `store` is its URL."""
+        if GATEWAY not in stack.services:
+            return
+        addresses = {
+            request.backend: f"http://{socket.host}:{socket.port}"
+            for request, socket in held
+            if request.internal and request.backend in stack.services
+        }
+        file = self._file(stack)
+        self._folder.mkdir(mode=0o711, exist_ok=True)
+        write_private(file, CONFIGURATION.dump_json(self._configuration(stack, addresses, store)), user)
+        for old in set(self._folder.glob("gateway-*.json")) - {file}:
+            if old.stat().st_mtime < time.time() - _KEPT:
+                old.unlink(missing_ok=True)
+
+    def _file(self, stack: Stack) -> Path:
+        content = CONFIGURATION.dump_json(self._configuration(stack, {}, ""))
+        digest = hashlib.sha256(content)
+        for document in documents(stack):
+            digest.update(document.read_bytes())
+        return self._folder / f"gateway-{digest.hexdigest()[:12]}.json"
+
+    def _configuration(self, stack: Stack, services: Mapping[str, str], store: str) -> GatewayConfiguration:
+        assert stack.gateway is not None, "only routes need the gateway service"
+        routes = [route(design) for design in stack.gateway.routes]
+        return GatewayConfiguration(
+            routes={item.label: item.design for item in routes if item.design and item.design.needs_gateway},
+            services=services,
+            http2=frozenset(name for name, service in stack.services.items() if service.protocol == "http2"),
+            identity=with_secrets(stack.identity, self._secrets),
+            store=store,
+            session_key=self._secrets.get_or_create(SESSION).reveal(),
+            issuing_key=issuing_key(self._secrets) if any(j.issue for j in stack.identity.jwt.values()) else "",
+        )
+
+
+def documents(stack: Stack) -> list[Path]:
+    """The files that routes name and the gateway service reads."""
+    routes = stack.gateway.routes if stack.gateway else ()
+    named = (
+        (item.accept.json_schema, item.accept.openapi, item.grpc.descriptors if item.grpc else None) for item in routes
+    )
+    return list(dict.fromkeys(path for paths in named for path in paths if path is not None))
+
+
+def _own_routes(identity: Identity) -> list[Route]:
+    """Paths of the gateway itself that people and machines reach."""
+    paths = [f"{OWN_PATHS}signin/*", f"{OWN_PATHS}signout/*"] if identity.oidc else []
+    issuers = [jwt for jwt in identity.jwt.values() if jwt.issue]
+    paths += [f"{OWN_PATHS}keys/*"] if issuers else []
+    paths += dict.fromkeys(jwt.issue.path for jwt in issuers if jwt.issue)
+    return [Route(path=path, to=GATEWAY) for path in paths]

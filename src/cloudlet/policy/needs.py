@@ -1,0 +1,23 @@
+"""Which of cloudlet's own services a design needs, and why. Pure."""
+
+from __future__ import annotations
+
+from cloudlet.stack import Stack
+
+
+def needs_gateway(stack: Stack) -> bool:
+    """Whether something is asked for that the edge alone cannot do."""
+    if stack.gateway is None:
+        return False
+    identity = stack.identity
+    asked = bool(identity.oidc or identity.oauth) or any(
+        jwt.jwks or jwt.issue or "EdDSA" in jwt.algorithms for jwt in identity.jwt.values()
+    )
+    return asked or any(route.needs_gateway for route in stack.gateway.routes)
+
+
+def needs_store(stack: Stack) -> bool:
+    """Whether answers or counts are kept that several processes share."""
+    if stack.gateway is None:
+        return False
+    return any(route.idempotency for route in stack.gateway.routes)
