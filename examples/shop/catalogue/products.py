@@ -44,3 +44,15 @@ class Products:
         if found is not None:
             await self._cache.set(key, found, TTL)
         return found, False
+
+    async def change_price(self, product: str, price: int) -> dict[str, Any] | None:
+        """The product as it is now, None when there is none of that name; shown to everybody within `TTL`."""
+
+        async def write(connection: Connection) -> dict[str, Any] | None:
+            query = f"update products set price = %s where id = %s returning {_COLUMNS}"
+            return await (await connection.execute(query, (price, product))).fetchone()
+
+        changed = await self._database.run(write)
+        for key in ("catalogue:all", f"catalogue:one:{product}"):
+            await self._cache.delete(key)
+        return changed

@@ -2,6 +2,7 @@
 
 GET /api/products         every product with its stock
 GET /api/products/{id}    one of them
+PUT /api/products/{id}    {"price"}, in cents; the gateway lets only administrators through
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from products import Products
 from shared.app import App, HTTPError, Request, Response
 from shared.cache import Cache
 from shared.database import Database
+from shared.fields import integer
 
 database = Database(os.environ["SHOP_DB_URL"])
 cache = Cache(os.environ["SESSIONS_URL"])
@@ -48,6 +50,15 @@ async def show_product(request: Request) -> Response:
     if found is None:
         raise HTTPError(404, f"there is no product {product}")
     return Response(found, headers=_said_by_cache(cached))
+
+
+@app.route("PUT", "/api/products/{id}")
+async def change_price(request: Request) -> Response:
+    price = integer(await request.json(), "price", 1, 1_000_000)
+    found = await products.change_price(request.parameters["id"], price)
+    if found is None:
+        raise HTTPError(404, f"there is no product {request.parameters['id']}")
+    return Response(found)
 
 
 def _said_by_cache(cached: bool) -> dict[str, str]:

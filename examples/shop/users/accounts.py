@@ -27,17 +27,11 @@ _INSERT_SESSION = """
 
 
 class Accounts:
-    """`lifetime` is that of a session and its token, in seconds."""
+    """`key` signs tokens, `lifetime` is that of a session and its token, in seconds; `admins` may change prices."""
 
-    def __init__(self, database: Database, cache: Cache, lifetime: int) -> None:
-        self._database, self._cache, self._lifetime = database, cache, lifetime
-        self._key = b""
-
-    async def start(self) -> None:
-        """Read the key that every instance signs with."""
-        row = await self._first("select key from signing_key")
-        assert row is not None
-        self._key = row["key"]
+    def __init__(self, database: Database, cache: Cache, key: bytes, lifetime: int, admins: frozenset[str]) -> None:
+        self._database, self._cache = database, cache
+        self._key, self._lifetime, self._admins = key, lifetime, admins
 
     async def sign_up(self, name: str, password: str) -> None:
         """Raises HTTPError 409 when the name is taken."""
@@ -64,7 +58,8 @@ class Accounts:
             await connection.execute(_INSERT_SESSION, (session, user["id"], expires))
 
         await self._database.run(open_session)
-        return tokens.sign({"name": name, "session": str(session), "expires": expires}, self._key)
+        roles = ["admin"] if name in self._admins else ["buyer"]
+        return tokens.sign({"sub": name, "roles": roles, "session": str(session), "exp": expires}, self._key)
 
     async def verify(self, token: str) -> dict[str, Any]:
         """The token's claims, while its session is open. Raises HTTPError 401."""

@@ -23,13 +23,18 @@ from shared.fields import text
 
 database = Database(os.environ["SHOP_DB_URL"])
 cache = Cache(os.environ["SESSIONS_URL"])
-accounts = Accounts(database, cache, lifetime=int(os.environ.get("TOKEN_LIFETIME", "3600")))
+accounts = Accounts(
+    database,
+    cache,
+    key=os.environ["TOKEN_KEY"].encode(),
+    lifetime=int(os.environ.get("TOKEN_LIFETIME", "3600")),
+    admins=frozenset(os.environ.get("ADMINS", "").split()),
+)
 
 
 @asynccontextmanager
 async def lifespan() -> AsyncIterator[None]:
     await database.migrate(Path(__file__).with_name("schema.sql"))
-    await accounts.start()
     yield
     await cache.close()
     await database.close()
@@ -61,7 +66,7 @@ async def sign_out(request: Request) -> Response:
 @app.route("GET", "/verify")
 async def who(request: Request) -> Response:
     claims = await accounts.verify(_token(request))
-    return Response({"name": claims["name"], "expires": claims["expires"]})
+    return Response({"name": claims["sub"], "roles": claims["roles"], "expires": claims["exp"]})
 
 
 def _credentials(body: dict[str, Any]) -> tuple[str, str]:

@@ -1,39 +1,30 @@
-"""Signed tokens: `CLAIMS.SIGNATURE`, both base64url, the signature HMAC-SHA256 of CLAIMS.
-
-Not a JWT: there is one algorithm and so no header that could name another.
-"""
+"""Tokens: JWTs (RFC 7519) signed with HS256, by a key that the gateway has too and so can check them by itself."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import hmac
-import json
 from typing import Any
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import OctKey
+
+#: who signs, and the one algorithm that is ever taken
+ISSUER, ALGORITHM = "shop", "HS256"
 
 
 def sign(claims: dict[str, Any], key: bytes) -> str:
-    """`claims` must have `expires`, in Unix seconds."""
-    payload = _encode(json.dumps(claims, separators=(",", ":")).encode())
-    return f"{payload}.{_signature(payload, key)}"
+    """`claims` must have `exp`, in Unix seconds."""
+    return jwt.encode({"alg": ALGORITHM}, {"iss": ISSUER, **claims}, OctKey.import_key(key))
 
 
 def verify(token: str, key: bytes, now: float) -> dict[str, Any] | None:
     """The claims of a token that we signed and that has not expired, else None."""
-    payload, _, signature = token.partition(".")
-    if not hmac.compare_digest(signature.encode(), _signature(payload, key).encode()):
-        return None
+    registry = jwt.JWTClaimsRegistry(
+        now=int(now), iss={"essential": True, "value": ISSUER}, exp={"essential": True}, sub={"essential": True}
+    )
     try:
-        claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (ValueError, binascii.Error):
+        claims = jwt.decode(token, OctKey.import_key(key), algorithms=[ALGORITHM]).claims
+        registry.validate(claims)
+    except (JoseError, ValueError):
         return None
-    return claims if claims["expires"] > now else None
-
-
-def _signature(payload: str, key: bytes) -> str:
-    return _encode(hmac.digest(key, payload.encode(), hashlib.sha256))
-
-
-def _encode(value: bytes) -> str:
-    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
+    return dict(claims)

@@ -26,6 +26,7 @@ COMMANDS = (
     "scale",
     "restart",
     "down",
+    "secret",
     "load",
     "config",
     "doctor",

@@ -15,6 +15,11 @@ def secret_name(service: str, resource: str) -> str:
     return f"credential.{resource}.{service}"
 
 
+def is_own(name: str) -> bool:
+    """Whether cloudlet made this secret for itself: a credential, or a key of its own."""
+    return name.startswith(("credential.", "cloudlet-"))
+
+
 def matches(given: str, expected: str) -> bool:
     """Whether a presented password or token is the right one, in a time that does not tell how much of it
     was."""

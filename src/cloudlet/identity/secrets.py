@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cloudlet.contracts.secret import Credential, Secret
 from cloudlet.errors import DependencyError, OperatorError, Refused
-from cloudlet.identity.credentials import secret_name
+from cloudlet.identity.credentials import is_own, secret_name
 
 #: random bytes in a generated secret: 192 bits, 32 characters safe in URLs and configuration files
 _STRENGTH = 24
@@ -49,12 +49,31 @@ class Secrets:
                 _check_private(name, path, os.fstat(file.fileno()))
                 value = file.read().removesuffix("\n").removesuffix("\r")
         except FileNotFoundError:
-            raise OperatorError(f'there is no secret "{name}": write it to {path}, mode 600') from None
+            raise OperatorError(f'there is no secret "{name}": run `cloudlet secret set {name}`') from None
         except (OSError, UnicodeDecodeError) as error:
             raise OperatorError(f'cannot read secret "{name}" from {path}: {error}') from error
         if not value:
             raise OperatorError(f'secret "{name}" is empty: write it to {path}')
         return Secret(value)
+
+    def replace(self, name: str, value: str) -> None:
+        """Set it to a value of the user's. Raises OperatorError for none."""
+        if not value or "\0" in value:
+            raise OperatorError(f'the value of secret "{name}" is empty or no text: give it on standard input')
+        self._write(self._path(name), value, replace=True)
+
+    def delete(self, name: str) -> None:
+        """Raises OperatorError when there is none of that name, or it is cloudlet's own."""
+        if name not in self.names():
+            raise OperatorError(f'there is no secret "{name}" of yours; there are: {", ".join(self.names()) or "none"}')
+        self._path(name).unlink(missing_ok=True)
+
+    def names(self) -> list[str]:
+        """Those that users have set: not the credentials on engines, nor what cloudlet made for itself."""
+        if not self._folder.is_dir():
+            return []
+        found = sorted(path.name for path in self._folder.iterdir() if _NAME.fullmatch(path.name))
+        return [name for name in found if not is_own(name)]
 
     def rotate(self, name: str) -> Secret:
         """A new generated value in place of the old one; who holds the old one must be told by the caller."""
