@@ -38,13 +38,13 @@ class Cloudlet:
     file: Path
     core: int | None = None
 
-    def command(self, *words: str, timeout: float = _PATIENCE + 30) -> str:
-        """What it printed. Raises CloudletFailed."""
+    def command(self, *words: str, timeout: float = _PATIENCE + 30, given: str = "") -> str:
+        """What it printed, `given` on its standard input. Raises CloudletFailed."""
         # what a service's command names may be installed beside this interpreter only
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
         done = subprocess.run(
             [program(), "-f", str(self.file), *words],
-            stdin=subprocess.DEVNULL,
+            input=given,
             capture_output=True,
             text=True,
             env={**os.environ, "PATH": path},

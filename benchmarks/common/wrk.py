@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 
@@ -33,8 +34,9 @@ def program() -> str:
     return found
 
 
-def run(url: str, *, core: int, seconds: float, connections: int) -> Load:
-    """One thread on that core, for whole seconds. Raises RuntimeError when wrk does not say how it went."""
+def run(url: str, *, core: int, seconds: float, connections: int, script: Path | None = None) -> Load:
+    """One thread on that core, for whole seconds; `script` is Lua that says what is sent. Raises RuntimeError when wrk
+    does not say how it went."""
     command = [
         "taskset",
         "-c",
@@ -44,6 +46,7 @@ def run(url: str, *, core: int, seconds: float, connections: int) -> Load:
         f"-c{connections}",
         f"-d{max(1, round(seconds))}s",
         "--latency",
+        *(["-s", str(script)] if script else []),
         url,
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30, check=False)
