@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pydantic import TypeAdapter
 
 from cloudlet.stack.gateway import Route as RouteDesign
 from cloudlet.stack.identity import Identity
 
+#: its name, and that of its backend at the edge
+GATEWAY_SERVICE = "cloudlet-gateway"
 #: paths below it belong to cloudlet at every gateway: sign-in and its callback, key sets
 OWN_PATHS = "/.cloudlet/"
 
@@ -31,6 +34,10 @@ class GatewayConfiguration:
     session_key: str = ""
     #: PEM of the key that signs tokens which cloudlet issues (ES256)
     issuing_key: str = ""
+    #: what the edge says beside a question (`contracts.guard.VERIFY`); without it none is answered
+    ask_secret: str = ""
+    #: the API keys that may ask for tokens (`contracts.guard.KEY_RECORDS`), replaced at once on every change
+    api_keys: Path | None = None
 
 
 CONFIGURATION = TypeAdapter(GatewayConfiguration)
