@@ -8,7 +8,8 @@
     ├── DependencyError      something outside cloudlet failed
     │   ├── EngineMissing    no usable binary of an engine
     │   ├── EngineFailed     an engine did not start, answer or obey
-    │   └── Unhealthy        a service did not become healthy
+    │   ├── Unhealthy        a service did not become healthy
+    │   └── ProviderFailed   an identity provider did not answer, or not as it must
     └── InternalError        a bug of our own
 
 A message is lower case, names the thing and the value, and says the reason and the fix. Foreign exceptions are
@@ -88,6 +89,10 @@ class Unhealthy(DependencyError):
     """A service did not become healthy in the time it was given."""
 
     exit_code = 6
+
+
+class ProviderFailed(DependencyError):
+    """An identity provider, or the server of a key set, did not answer, or not as it must."""
 
 
 class InternalError(CloudletError):

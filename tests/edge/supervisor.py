@@ -108,7 +108,7 @@ class LocalSupervisor:
     async def listen(self, name: str, host: str, port: int, *, datagram: bool = False) -> HeldSocket:
         if name in self._listening:
             return self._listening[name][1]
-        with socket.socket() as opened:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as opened:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             opened.bind((host, port))
             opened.listen(1024)

@@ -10,11 +10,12 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from cloudlet import errors
 from cloudlet.cli.decoding import decode
-from cloudlet.control.views import Event, PlanView, ServiceStatus, StackStatus
+from cloudlet.contracts.limits import LimitUsage
+from cloudlet.control.views import Event, IssuedKey, KeyStatus, PlanView, ServiceStatus, StackStatus
 from cloudlet.errors import CloudletError, InternalError, NotRunning, Problem, Refused, StackError
 
 #: seconds until an answer begins; applying a file may provision things first
@@ -73,6 +74,30 @@ class ControlClient:
 
     def follow_logs(self, query: Query) -> Iterator[dict[str, Any]]:
         return self._stream("/v1/logs", {**query, "follow": 1})
+
+    def audit(self, query: Query) -> list[dict[str, Any]]:
+        return list(self._get("/v1/audit", query))
+
+    def follow_audit(self, query: Query) -> Iterator[dict[str, Any]]:
+        return self._stream("/v1/audit", {**query, "follow": 1})
+
+    def keys(self) -> list[KeyStatus]:
+        return [decode(KeyStatus, key) for key in self._get("/v1/keys")["keys"]]
+
+    def issue_key(self, user: str, roles: Sequence[str], scopes: Sequence[str], lifetime: float | None) -> IssuedKey:
+        """`lifetime` in seconds, None for a key without an end."""
+        body = {"user": user, "roles": list(roles), "scopes": list(scopes), "lifetime": lifetime}
+        return decode(IssuedKey, self._post("/v1/keys", body))
+
+    def rotate_key(self, key_id: str, overlap: float) -> IssuedKey:
+        return decode(IssuedKey, self._post(f"/v1/keys/{quote(key_id, safe='')}/rotate", {"overlap": overlap}))
+
+    def revoke_key(self, key_id: str) -> None:
+        self._post(f"/v1/keys/{quote(key_id, safe='')}/revoke", {})
+
+    def limits(self, above: float) -> list[LimitUsage]:
+        """Whoever has used at least this share of a limit."""
+        return [decode(LimitUsage, usage) for usage in self._get(f"/v1/limits?above={above:g}")["limits"]]
 
     def config(self) -> str:
         connection, answer = self._request("GET", "/v1/config")

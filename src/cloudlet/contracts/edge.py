@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from urllib.parse import quote
 
 from cloudlet.contracts.guard import Guard
 from cloudlet.contracts.limits import LimitStore
@@ -87,6 +88,8 @@ class Backend:
     slow_start: float = 0.0
     timeout: float = 30.0
     retries: int = 3
+    #: repeats as a share of the requests of the last ten seconds; None for as many as `retries` makes
+    retry_budget: float | None = None
     fallback: str | None = None
     breaker: Breaker | None = None
     servers: tuple[Server, ...] = ()
@@ -125,13 +128,22 @@ class Route:
     #: (backend, weight)
     targets: tuple[tuple[str, int], ...] = ()
 
+    #: the bytes of `design.static.file` in base64: reading them is not the edge's
+    content: str = ""
+
     @property
     def label(self) -> str:
-        """Its name, or method, host and path: `GET,POST api.shop.localhost/v1/orders/{id}` without spaces."""
+        """Its name, or method, host, path and conditions: `GET,POST:api.shop.localhost/v1/orders/{id}?x-version:2`,
+        without spaces and never twice."""
         if self.name:
             return self.name
-        methods = ",".join(self.design.methods) if self.design else ""
-        return f"{methods}:{self.host or ''}{self.path}" if methods else f"{self.host or ''}{self.path}"
+        methods, match = (",".join(self.design.methods), self.design.match) if self.design else ("", None)
+        place = f"{methods}:{self.host or ''}{self.path}" if methods else f"{self.host or ''}{self.path}"
+        if match is None or not (match.headers or match.query):
+            return place
+        wanted = [f"{quote(name.lower())}:{quote(value, safe='')}" for name, value in match.headers.items()]
+        wanted += [f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in match.query.items()]
+        return f"{place}?{'&'.join(wanted)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +159,8 @@ class EdgeConfiguration:
     backends: tuple[Backend, ...] = ()
     routes: tuple[Route, ...] = ()
     threads: int = 0
+    #: processes that serve side by side, each with all of this; `edge/group.py` divides what is counted
+    replicas: int = 1
     log_sample: float = 0.01
     log_slow: float = 1.0
     gateway: Gateway = _NO_GATEWAY
@@ -199,3 +213,18 @@ class BackendStatistics:
     responses_5xx: int
     response_time: float
     servers: tuple[ServerStatistics, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RouteStatistics:
+    """What one route was asked, by the edge's own count: since this cloudlet looks after the edge, but `sessions`
+    (under way now) and `rate` (requests in the last second). Of a route over several services there is one more for
+    each of these, with the service as its `variant`."""
+
+    label: str
+    requests: int = 0
+    errors_4xx: int = 0
+    errors_5xx: int = 0
+    sessions: int = 0
+    rate: int = 0
+    variant: str = ""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from cloudlet.control.forwarders import Forwarders
 from cloudlet.control.store import Instance
 from cloudlet.control.topology import is_balanced, server
-from cloudlet.edge.edge import Edge
+from cloudlet.edge.group import EdgeGroup
 from cloudlet.stack import Service
 
 
@@ -16,7 +16,7 @@ class ServiceAnnouncer:
 
     def __init__(
         self,
-        edge: Edge,
+        edge: EdgeGroup,
         forwarders: Forwarders,
         service_of: Callable[[str], Service],
         weights: Mapping[str, int],

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 from aiohttp import web
 
 from cloudlet import __version__
+from cloudlet.control.keys_api import key_routes
+from cloudlet.control.limits import limit_usage
 from cloudlet.control.status import stack_status
 from cloudlet.control.system import System
 from cloudlet.edge.render import live_maps
@@ -47,8 +50,11 @@ class Api:
                 web.post("/v1/down", self._down),
                 web.get("/v1/events", self._events),
                 web.get("/v1/logs", self._logs),
+                web.get("/v1/audit", self._audit),
                 web.get("/v1/config", self._config),
                 web.get("/v1/metrics", self._metrics),
+                web.get("/v1/limits", self._limits),
+                *key_routes(self._system),
             ]
         )
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
@@ -112,7 +118,13 @@ class Api:
         return web.Response(text="\n".join([self._system.edge.configuration_text(), *_as_comments(maps)]))
 
     async def _metrics(self, _: web.Request) -> web.Response:
-        return web.Response(text=exposition(await self._system.statistics(), self._system.desired.stack.name))
+        backends, routes = await self._system.statistics(), await self._system.route_statistics()
+        return web.Response(text=exposition(backends, self._system.desired.stack.name, routes))
+
+    async def _limits(self, request: web.Request) -> web.Response:
+        above = _share(request, "above", 0.5)
+        usages = await limit_usage(self._system.edge, self._system.configuration(), above)
+        return web.json_response({"limits": [asdict(usage) for usage in usages]})
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         since = _whole_number(request, "since", 0)
@@ -128,6 +140,23 @@ class Api:
             return await _stream(request, (_line(line) async for line in follow(files, count)))
         lines = await asyncio.to_thread(tail, files, count)
         return web.json_response([_line(line) for line in lines])
+
+    async def _audit(self, request: web.Request) -> web.StreamResponse:
+        self._system.audit.copy()
+        files = {"audit": self._system.paths.log("audit")}
+        count, since = _whole_number(request, "tail", 1000), _seconds(request, "since")
+        if request.query.get("follow") == "1":
+            rows = (row async for line in follow(files, count) for row in _audited(line, since))
+            return await _stream(request, rows)
+        lines = await asyncio.to_thread(tail, files, count)
+        return web.json_response([row for line in lines for row in _audited(line, since)])
+
+
+def _audited(line: LogLine, since: float) -> Iterator[dict[str, Any]]:
+    """One row, or none for what is older, or an unfinished line of a machine that went down."""
+    if line.at >= since:
+        with contextlib.suppress(ValueError):
+            yield {"at": line.at, **json.loads(line.text)}
 
 
 def _as_comments(maps: Mapping[str, str]) -> list[str]:
@@ -171,6 +200,25 @@ def _whole_number(request: web.Request, name: str, default: int) -> int:
     if not text.isdecimal():
         raise OperatorError(f"{name} must be a whole number, not {text!r}")
     return int(text)
+
+
+def _share(request: web.Request, name: str, default: float) -> float:
+    text = request.query.get(name, str(default))
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise OperatorError(f"{name} must be a number from 0 to 1, not {text!r}")
+    return share
+
+
+def _seconds(request: web.Request, name: str) -> float:
+    """A Unix time; 0 for none."""
+    try:
+        return float(request.query.get(name, "0"))
+    except ValueError as error:
+        raise OperatorError(f"{name} must be a Unix time, not {request.query[name]!r}") from error
 
 
 @web.middleware

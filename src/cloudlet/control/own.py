@@ -19,12 +19,14 @@ from pathlib import Path
 from cloudlet.contracts.gateway import CONFIGURATION, OWN_PATHS, GatewayConfiguration
 from cloudlet.contracts.paths import StatePaths
 from cloudlet.contracts.process import HeldSocket, User
+from cloudlet.control.api_keys import records_file
 from cloudlet.control.private_files import write_private
 from cloudlet.control.secret_values import issuing_key, with_secrets
 from cloudlet.control.topology import GATEWAY, STORE, SocketRequest, route
 from cloudlet.identity.secrets import Secrets
 from cloudlet.policy.needs import needs_gateway, needs_store
 from cloudlet.stack import Cache, Route, Service, Stack
+from cloudlet.stack.documents import files
 from cloudlet.stack.identity import Identity
 
 _STORE_MEMORY = 64_000_000
@@ -39,6 +41,7 @@ class Own:
 
     def __init__(self, paths: StatePaths, secrets: Secrets) -> None:
         self._folder, self._secrets = paths.root / "own", secrets
+        self._api_keys = records_file(paths)
 
     def complete(self, stack: Stack) -> Stack:
         """The design with what cloudlet adds. Raises OperatorError when a secret that it names is not there."""
@@ -70,14 +73,14 @@ class Own:
                     "--config",
                     str(self._file(stack)),
                 ],
-                "directory": self._folder.parent,
+                "directory": self._folder,
                 "instances": {"min": 1, "max": 8},
                 "concurrency": 1000,
                 "health": {"path": f"{OWN_PATHS}health", "interval": 0.5, "fall": 2},
                 "uses": [*services, *([STORE] if store else [])],
                 "timeout": 3600.0,
             },
-            context={"directory": self._folder.parent},
+            context={"directory": self._folder},
         )
 
     def write(
@@ -92,11 +95,15 @@ class Own:
             if request.internal and request.backend in stack.services
         }
         file = self._file(stack)
-        self._folder.mkdir(mode=0o711, exist_ok=True)
         write_private(file, CONFIGURATION.dump_json(self._configuration(stack, addresses, store)), user)
         for old in set(self._folder.glob("gateway-*.json")) - {file}:
             if old.stat().st_mtime < time.time() - _KEPT:
                 old.unlink(missing_ok=True)
+
+    def make_folder(self) -> None:
+        """Where the gateway service runs: anybody may look into it, what lies in it is private."""
+        self._folder.mkdir(exist_ok=True)
+        self._folder.chmod(0o755)
 
     def _file(self, stack: Stack) -> Path:
         content = CONFIGURATION.dump_json(self._configuration(stack, {}, ""))
@@ -116,16 +123,15 @@ class Own:
             store=store,
             session_key=self._secrets.get_or_create(SESSION).reveal(),
             issuing_key=issuing_key(self._secrets) if any(j.issue for j in stack.identity.jwt.values()) else "",
+            ask_secret=self._secrets.get_or_create(ASK).reveal(),
+            api_keys=self._api_keys if stack.identity.api_keys else None,
         )
 
 
 def documents(stack: Stack) -> list[Path]:
-    """The files that routes name and the gateway service reads."""
+    """The files that the gateway service reads for routes."""
     routes = stack.gateway.routes if stack.gateway else ()
-    named = (
-        (item.accept.json_schema, item.accept.openapi, item.grpc.descriptors if item.grpc else None) for item in routes
-    )
-    return list(dict.fromkeys(path for paths in named for path in paths if path is not None))
+    return list(dict.fromkeys(path for item in routes if item.needs_gateway for path in files(item)))
 
 
 def _own_routes(identity: Identity) -> list[Route]:

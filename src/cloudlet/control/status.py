@@ -36,7 +36,7 @@ async def stack_status(system: System) -> StackStatus:
         _service(system, name, service, statistics.get(name), usage, now)
         for name, service in system.desired.services().items()
     ]
-    engines = [_edge(system, usage), *(_engine(run, usage) for run in system.engines.runs.values())]
+    engines = [*_edges(system, usage), *(_engine(run, usage) for run in system.engines.runs.values())]
     state, because = _state(system.desired.going_down, services, engines)
     return StackStatus(
         name=system.desired.stack.name,
@@ -48,7 +48,7 @@ async def stack_status(system: System) -> StackStatus:
         addresses=_addresses(system),
         services=services,
         engines=engines,
-        warnings=[*system.users.warnings(), *_limits(system)],
+        warnings=[*system.users.warnings(), *system.breakers.warnings(now), *_limits(system)],
     )
 
 
@@ -94,6 +94,7 @@ def _service(
         errors_5xx=backend.responses_5xx if backend else 0,
         response_time=backend.response_time if backend else 0.0,
         hidden=name.startswith(OWN_PREFIX),
+        breaker=system.breakers.state(name, now),
         instances=[_instance(record, servers, usage.get(record.name)) for record in records],
     )
 
@@ -186,21 +187,24 @@ def _engine(run: EngineRun, usage: Mapping[str, Usage]) -> EngineStatus:
     )
 
 
-def _edge(system: System, usage: Mapping[str, Usage]) -> EngineStatus:
-    used = usage.get("edge")
-    pid = system.edge.pid
-    return EngineStatus(
-        name="edge",
-        kind="haproxy",
-        resource="",
-        version=locate("haproxy").version,
-        state="ready" if pid else "starting",
-        because="it takes traffic" if pid else "it is being started again",
-        pid=pid,
-        restarts=system.edge.restarts,
-        cpu=used.cpu if used else 0.0,
-        memory=used.memory if used else 0,
-    )
+def _edges(system: System, usage: Mapping[str, Usage]) -> list[EngineStatus]:
+    """The edge's replicas: `edge`, `edge-2`, …"""
+    version = locate("haproxy").version
+    return [
+        EngineStatus(
+            name=name,
+            kind="haproxy",
+            resource="",
+            version=version,
+            state="ready" if pid else "starting",
+            because="it takes traffic" if pid else "it is being started again",
+            pid=pid,
+            restarts=system.edge.restarts_of(name),
+            cpu=usage[name].cpu if name in usage else 0.0,
+            memory=usage[name].memory if name in usage else 0,
+        )
+        for name, pid in system.edge.pids.items()
+    ]
 
 
 def _addresses(system: System) -> list[AddressStatus]:

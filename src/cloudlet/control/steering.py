@@ -13,7 +13,7 @@ from cloudlet.control.journal import Journal
 from cloudlet.control.measuring import Measurements
 from cloudlet.control.store import Instance
 from cloudlet.control.topology import is_balanced
-from cloudlet.edge.edge import Edge
+from cloudlet.edge.group import EdgeGroup
 from cloudlet.policy import ejection
 from cloudlet.policy.weights import Measured, Weight, by_cpu, by_response_time
 from cloudlet.stack import Service
@@ -68,7 +68,7 @@ class _Counted:
 class Steering:
     """Remembers what the policies need from one look to the next. `weights` is by instance name."""
 
-    def __init__(self, edge: Edge, journal: Journal, measurements: Measurements) -> None:
+    def __init__(self, edge: EdgeGroup, journal: Journal, measurements: Measurements) -> None:
         self._edge, self._journal, self._measurements = edge, journal, measurements
         self.weights: dict[str, int] = {}
         self._counted: dict[str, _Counted] = {}

@@ -15,8 +15,11 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from cloudlet.control.views import Event
 from cloudlet.errors import DependencyError
+from cloudlet.identity.keys import Key
 from cloudlet.policy.lifecycle import Phase
 
 _SCHEMA = """
@@ -26,6 +29,7 @@ create table if not exists scaled (service text primary key, instances integer n
 create table if not exists instance (name text primary key, record text not null);
 create table if not exists uid (name text primary key, uid integer not null);
 create table if not exists port (name text primary key, port integer not null);
+create table if not exists api_key (hash text primary key, record text not null);
 create table if not exists journal (
     id integer primary key autoincrement, at real not null, level text not null,
     subject text not null, event text not null, because text not null);
@@ -33,6 +37,7 @@ create table if not exists journal (
 
 #: entries kept in the journal; older ones go when it has grown by a tenth
 _JOURNAL_KEPT = 20_000
+_KEYS = TypeAdapter(Key)
 
 
 @dataclass(slots=True)
@@ -151,6 +156,28 @@ class Store:
     def keep_uid(self, name: str, uid: int) -> None:
         with self._transaction() as db:
             db.execute("insert or replace into uid values (?, ?)", (name, uid))
+
+    # API keys
+
+    def api_keys(self) -> list[Key]:
+        """Every hash that is kept, in the order in which they came."""
+        rows = self._connection.execute("select record from api_key order by rowid").fetchall()
+        return [_KEYS.validate_json(record) for (record,) in rows]
+
+    def save_api_keys(self, keys: Iterable[Key]) -> None:
+        """Add them, or put them in the place of the same hash; durable on return."""
+        with self._transaction() as db:
+            rows = [(key.record.hash, _KEYS.dump_json(key).decode()) for key in keys]
+            db.executemany(
+                "insert into api_key values (?, ?) on conflict (hash) do update set record = excluded.record", rows
+            )
+        self._connection.execute("pragma wal_checkpoint(full)")
+
+    def delete_api_keys(self, hashes: Iterable[str]) -> None:
+        """Forget them; durable on return."""
+        with self._transaction() as db:
+            db.executemany("delete from api_key where hash = ?", [(item,) for item in hashes])
+        self._connection.execute("pragma wal_checkpoint(full)")
 
     # the journal
 

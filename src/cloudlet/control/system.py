@@ -17,16 +17,20 @@ from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapp
 from dataclasses import replace
 from pathlib import Path
 
-from cloudlet.contracts.edge import BackendStatistics, EdgeConfiguration
+from cloudlet.contracts.edge import BackendStatistics, EdgeConfiguration, RouteStatistics
 from cloudlet.contracts.paths import StatePaths
-from cloudlet.contracts.process import Exit, HeldSocket, Process
+from cloudlet.contracts.process import Exit, HeldSocket, Process, User
 from cloudlet.control import sockets
 from cloudlet.control.announcing import ServiceAnnouncer
+from cloudlet.control.api_keys import ApiKeys, records_file
+from cloudlet.control.audit import Audit
+from cloudlet.control.breakers import Breakers
 from cloudlet.control.certificates import ensure_certificates
 from cloudlet.control.desired import Desired
 from cloudlet.control.ending import end_all
 from cloudlet.control.engines import Engines
 from cloudlet.control.forwarders import Datagrams, Forwarders, is_forwarder
+from cloudlet.control.guarding import Guarding
 from cloudlet.control.instances import Instances
 from cloudlet.control.journal import Journal
 from cloudlet.control.launcher import ServiceLauncher
@@ -36,10 +40,11 @@ from cloudlet.control.own import Own, documents
 from cloudlet.control.resources import Resources
 from cloudlet.control.steering import Steering
 from cloudlet.control.store import Instance, Store
+from cloudlet.control.telemetry import Telemetry
 from cloudlet.control.topology import GATEWAY, STORE, edge_configuration, engine_backend, is_balanced
 from cloudlet.control.users import Users, interpreter
 from cloudlet.control.views import PlanView
-from cloudlet.edge.edge import Edge
+from cloudlet.edge.group import EdgeGroup
 from cloudlet.engines.locate import locate
 from cloudlet.errors import CloudletError, Refused
 from cloudlet.identity.secrets import Secrets
@@ -71,18 +76,23 @@ class System:
         self._step = step
         self.store = Store(paths.database)
         self.journal = Journal(self.store)
+        self.audit = Audit(paths, self.journal)
+        self.telemetry = Telemetry(self._measured, self.journal)
         self.secrets = Secrets(paths.secrets)
         self.own = Own(paths, self.secrets)
         self.desired = Desired(file, self.store, self.journal, self.own.complete)
+        self.guarding = Guarding(paths, self.secrets, self.journal)
+        self.keys = ApiKeys(self.store, self.journal, records_file(paths), self._gateway_user, self._tell_edge)
         self.users = Users(paths, self.store, self._needs)
         self.measurements = Measurements()
         self.held: sockets.Held = []
         # a missing HAProxy is told when a file is applied (`require_binaries`): what runs can be ended without it
-        self.edge = Edge(paths, keeper, locate("haproxy").path or Path("haproxy"), self.users.of("edge"))
+        self.edge = EdgeGroup(paths, keeper, locate("haproxy").path or Path("haproxy"), self.users.of("edge"))
         self.engines = Engines(self.journal, keeper, self._wake, step)
         self.resources = Resources(paths, self.store, self.secrets, self.users)
         self.forwarders = Forwarders(paths, keeper, self.users.of, self._serving_ports)
         self.steering = Steering(self.edge, self.journal, self.measurements)
+        self.breakers = Breakers(self.edge, self.journal)
         self.instances = self._make_instances(step)
         self.loop = Loop(
             self.desired,
@@ -134,6 +144,8 @@ class System:
         self._task(self._watch_exits(exits))
         self._task(self.loop.run())
         self._task(self._renew_certificates())
+        self._task(self.guarding.run(self._guard_changed))
+        self._task(self.audit.run())
         return plan
 
     async def apply(self, new: Stack, *, undo: bool) -> PlanView:
@@ -157,12 +169,15 @@ class System:
         completed = self.own.complete(new)
         self.resources.require_binaries(completed)
         certificates = ensure_certificates(new, self.paths, self.users.of("edge"))
+        known = await self.guarding.prepare(completed)
         held = await sockets.hold(completed, self.keeper, self.store)
         self._step("addresses held")
         self.desired.accept(new)
         self._unsettle()
         self._step("wish recorded")
         self.held, self._certificates = held, certificates
+        self.guarding.accept(known)
+        self.telemetry.apply(new)
         self.resources.load(completed, await self.keeper.processes())
         self._write_own()
         if processes is not None:
@@ -181,7 +196,9 @@ class System:
             listeners = {request.backend: held for request, held in self.held if request.internal}
             store = listeners.get(engine_backend(STORE))
             found = self.resources.environment(GATEWAY, STORE, store) if store else None
+            self.own.make_folder()
             self.own.write(stack, self.held, next(iter((found or {}).values()), ""), self.users.of(GATEWAY))
+            self.keys.write()
 
     async def scale(self, counts: Mapping[str, int]) -> None:
         """Want these counts of instances. Raises Refused, having changed nothing, for a count the file forbids."""
@@ -223,6 +240,7 @@ class System:
     async def close(self) -> None:
         """Stop looking after the stack; what runs goes on. A keeper with nothing left to keep ends."""
         await self._cancel_tasks()
+        await self.telemetry.close()
         await self.engines.close()
         await self.instances.close()
         await self.edge.close()
@@ -230,6 +248,7 @@ class System:
             await self.keeper.shutdown()
             self.paths.discard_run()
         await self.keeper.close()
+        self.audit.close()
         self.store.close()
 
     # what the parts ask
@@ -244,11 +263,36 @@ class System:
             self.held,
             self._certificates,
             self.steering.weights,
+            guard=self.guarding.guard(self.keys.records(), self._asked()),
             limit_store=self.resources.limit_store(),
         )
 
+    def _asked(self) -> str:
+        """Where the edge asks about credentials."""
+        found = (held for request, held in self.held if request.internal and request.backend == GATEWAY)
+        return next((f"{held.host}:{held.port}" for held in found), "")
+
+    def _gateway_user(self) -> User | None:
+        return self.users.of(GATEWAY) if GATEWAY in self.desired.stack.services else None
+
+    def _guard_changed(self) -> None:
+        self._unsettle()
+        self._wake()
+
+    async def _tell_edge(self) -> None:
+        """What was recorded counts when this returns; where it fails, the next turn of the loop makes it so."""
+        self._unsettle()
+        async with self._changing:
+            await self._settle()
+
     async def statistics(self) -> tuple[BackendStatistics, ...]:
         return await self.edge.statistics()
+
+    async def route_statistics(self) -> tuple[RouteStatistics, ...]:
+        return await self.edge.route_statistics()
+
+    async def _measured(self) -> tuple[tuple[BackendStatistics, ...], tuple[RouteStatistics, ...]]:
+        return await self.statistics(), await self.route_statistics()
 
     def logs(self, services: Collection[str], instances: Collection[str]) -> dict[str, Path]:
         """The log file of each process that was named, or of every one of the stack's own services. Raises Refused
@@ -302,11 +346,12 @@ class System:
         self.measurements.look(self._pids(), now)
         serving = [i for i in self.instances.records.values() if i.phase is Phase.SERVING]
         await self.steering.steer(self.desired.services(), serving, now)
+        await self.breakers.look(self.desired.services(), now)
 
     def _pids(self) -> dict[str, int]:
-        pids = {name: i.pid for name, i in self.instances.records.items()}
+        pids: dict[str, int | None] = {name: i.pid for name, i in self.instances.records.items()}
         pids |= {run.engine.name: run.pid for run in self.engines.runs.values()}
-        pids["edge"] = self.edge.pid
+        pids |= self.edge.pids
         return {name: pid for name, pid in pids.items() if pid is not None}
 
     def _needs(self, name: str) -> list[Path]:

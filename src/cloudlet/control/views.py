@@ -52,6 +52,8 @@ class ServiceStatus:
     errors_5xx: int = 0
     response_time: float = 0.0
     hidden: bool = False
+    #: closed, half-open or open; empty where the file asks for none
+    breaker: str = ""
     instances: list[InstanceStatus] = field(default_factory=list)
 
 
@@ -127,3 +129,26 @@ class Event:
     subject: str
     event: str
     because: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyStatus:
+    """An API key. `state` is good or expired; `created` and `expires` are Unix time; `by` is the user id of whoever
+    issued or rotated it."""
+
+    id: str
+    user: str
+    roles: list[str]
+    scopes: list[str]
+    state: str
+    created: float
+    expires: float | None
+    by: int
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedKey:
+    """A new key with its text, which nobody can show again."""
+
+    text: str
+    key: KeyStatus

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from pathlib import Path
 
 from cloudlet.contracts.edge import Backend, EdgeConfiguration, Server
 from cloudlet.edge.render import frame, live_maps
@@ -43,6 +44,8 @@ class Difference:
     reweighted: tuple[Placed, ...] = ()
     #: the maps to exchange, by name
     maps: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    #: the files with certificates to exchange
+    certificates: tuple[str, ...] = ()
     beyond: tuple[str, ...] = ()
 
     def applied(self) -> Applied:
@@ -58,6 +61,7 @@ class Difference:
             if group
         ]
         said += [f"changes {', '.join(name.removesuffix('.map') for name in self.maps)}"] if self.maps else []
+        said += [f"exchanges {', '.join(Path(path).name for path in self.certificates)}"] if self.certificates else []
         return Applied(How.SOCKET, "; ".join(said)) if said else Applied(How.NOTHING, "nothing changed")
 
 
@@ -121,6 +125,20 @@ def _rules(old: EdgeConfiguration, new: EdgeConfiguration) -> Iterable[str]:
 def _maps(old: EdgeConfiguration, new: EdgeConfiguration) -> dict[str, Mapping[str, str]]:
     before = live_maps(old)
     return {name: entries for name, entries in live_maps(new).items() if before.get(name) != entries}
+
+
+def exchanges(old: EdgeConfiguration, maps: Mapping[str, Mapping[str, str]]) -> list[tuple[str, Mapping[str, str]]]:
+    """The exchanges of whole maps that lead from the old entries to those of `maps`, without a moment in which a
+    request is taken by a route that neither takes it before nor after.
+
+    First each map gets what is new beside what is there: what routes are looked up in before what leads to them, and of
+    these the specific before the general. Then, the other way round, what is old goes.
+    """
+    before = live_maps(old)
+    order = sorted(maps, key=lambda name: name.startswith("routes-"))
+    both = {name: {**maps[name], **before.get(name, {})} for name in order}
+    grown = [(name, both[name]) for name in order if both[name] != before.get(name)]
+    return grown + [(name, maps[name]) for name in reversed(order) if both[name] != maps[name]]
 
 
 def _by_name(backends: Iterable[Backend]) -> dict[str, Backend]:

@@ -19,17 +19,21 @@ from cloudlet.contracts.edge import (
     Backend,
     BackendStatistics,
     EdgeConfiguration,
+    RouteStatistics,
     Server,
     ServerStatistics,
 )
 from cloudlet.contracts.paths import StatePaths
 from cloudlet.contracts.process import Exit, Process, Supervisor, User
-from cloudlet.edge import live, statistics
-from cloudlet.edge.difference import Applied, Difference, How, difference, place
-from cloudlet.edge.generation import Generation, Record, fingerprint, number_of, numbers_on_disk
+from cloudlet.edge import live, route_statistics, statistics
+from cloudlet.edge.breakers import spent_budgets
+from cloudlet.edge.certificates.exchange import exchange, exchanged, loaded
+from cloudlet.edge.difference import Applied, Difference, How, difference, exchanges, place
+from cloudlet.edge.generation import Generation, Record, number_of, numbers_on_disk, replica_of
 from cloudlet.edge.predecessors import Predecessors
 from cloudlet.edge.removals import Removals
 from cloudlet.edge.render import render
+from cloudlet.edge.render_retries import SPENT, budgets
 from cloudlet.edge.servers import Servers
 from cloudlet.edge.socket import RuntimeSocket
 from cloudlet.edge.succession import Starter
@@ -37,13 +41,18 @@ from cloudlet.errors import EngineFailed, Refused
 
 #: seconds until a change made over the socket is in the file, so that many changes are one write
 _WRITE_AFTER = 0.03
+#: seconds that a retired process gets beyond the time after which it cuts by itself what is left
+_CUT_LATER = 60.0
 
 
 class Edge:
     """Every method that changes something raises EngineFailed when HAProxy does not obey."""
 
-    def __init__(self, paths: StatePaths, supervisor: Supervisor, binary: Path, user: User | None = None) -> None:
+    def __init__(
+        self, paths: StatePaths, supervisor: Supervisor, binary: Path, user: User | None = None, replica: int = 1
+    ) -> None:
         self._paths, self._supervisor, self._user = paths, supervisor, user
+        self.replica = replica
         self._starter = Starter(supervisor, binary, user, paths.log("edge"))
         self._generation: Generation | None = None
         self._process: Process | None = None
@@ -53,16 +62,21 @@ class Edge:
         self._changing = asyncio.Lock()
         self._writing: asyncio.Task[None] | None = None
         self._removals = Removals()
+        self._counts = route_statistics.RouteCounts()
         self.restarts = 0
 
     # life
 
     async def start(self, configuration: EdgeConfiguration) -> Applied:
         """Bring the edge to `configuration`: adopt the process that runs and change what differs, or start one."""
+        adopted = await self.adopt()
+        return await self.apply(configuration) if adopted else await self._begin(configuration)
+
+    async def adopt(self) -> bool:
+        """Take over the process that runs, if there is one, without changing it."""
         self._paths.create()
         async with self._changing:
-            adopted = await self._adopt()
-        return await self.apply(configuration) if adopted else await self._begin(configuration)
+            return await self._adopt()
 
     async def apply(self, configuration: EdgeConfiguration, out: Collection[tuple[str, str]] = ()) -> Applied:
         """Bring the running edge to `configuration` in the gentlest way there is. Servers that drain stay until they
@@ -72,6 +86,8 @@ class Edge:
             self._running()
             wanted = self._record_of(configuration, out)
             steps = self._difference(wanted)
+            if not steps.beyond:
+                steps = await self._exchange_certificates(wanted, steps)
             if steps.beyond:
                 await self._succeed(wanted)
             else:
@@ -81,13 +97,36 @@ class Edge:
     async def close(self) -> None:
         """Leave HAProxy running and its files as they should be."""
         await self._removals.stop()
+        if self._writing is not None:
+            self._writing.cancel()
         if self._generation is not None:
             self._write_now()
+
+    @property
+    def running(self) -> bool:
+        """Whether there is a process to talk to."""
+        return self._socket is not None
+
+    async def retire(self, heir: Edge) -> None:
+        """Finish: no new connections, what is open goes on, and requests that wait here for an instance wait with
+        another replica from now on. Harmless when nothing runs; `start` begins anew."""
+        async with self._changing:
+            await self._removals.stop()
+            self._predecessors.leave_to(heir._predecessors)
+            if self._generation is None or self._process is None:
+                return
+            present, generation = self._process, self._generation
+            self._process, self._generation, self._socket, self._record = None, None, None, Record()
+            heir._predecessors.add(present.pid)
+            _, living = heir._running()
+            generation.lead_to(living.settings.door)
+            await self._supervisor.stop(present.spec.name, generation.settings.longest_drain + _CUT_LATER)
+            generation.delete()
 
     async def exited(self, end: Exit) -> bool:
         """A process ended; whether it was the edge's. A predecessor is forgotten; the present one, restarted by the
         keeper, gets what its files missed."""
-        number = number_of(end.name)
+        number = self._number_of(end.name)
         if number is None:
             return False
         async with self._changing:  # it may be succeeded just now
@@ -219,10 +258,31 @@ class Edge:
         }
         return statistics.with_sessions(found, self._predecessors.sessions(places))
 
+    async def route_statistics(self) -> tuple[RouteStatistics, ...]:
+        """What each route was asked, those that are gone too for as long as HAProxy remembers them."""
+        return self._counts.with_before(await self._counted())
+
+    async def _counted(self) -> tuple[RouteStatistics, ...]:
+        socket, _ = self._running()
+        answers = [await socket.ask(each) for each in route_statistics.commands(self._record.configuration)]
+        return tuple(item for answer in answers for item in route_statistics.parse(answer))
+
     async def sessions(self, backend: str, name: str) -> int | None:
         """Requests and connections the server has now; None when it is not there."""
         found = await self._find(backend, name)
         return found.sessions if found is not None else None
+
+    async def table(self, name: str) -> str:
+        """All entries of a stick table, as HAProxy shows them."""
+        socket, _ = self._running()
+        return await socket.ask(f"show table {name}")
+
+    async def spent_budgets(self) -> dict[str, str]:
+        """Services whose retry budget is spent: repeats of requests, as "90 of 400"."""
+        socket, _ = self._running()
+        if not budgets(self._record.configuration):
+            return {}
+        return spent_budgets(await socket.ask(f"show map {SPENT}"))
 
     def configuration_text(self) -> str:
         """haproxy.cfg as it is now."""
@@ -237,10 +297,18 @@ class Edge:
 
     # generations
 
+    def _number_of(self, process: str) -> int | None:
+        return number_of(process) if replica_of(process) == self.replica else None
+
+    def _generation_of(self, number: int) -> Generation:
+        return Generation.of(number, self._paths, self._user, self.replica)
+
     async def _adopt(self) -> bool:
         """Take over the newest edge process that answers; the others are on their way out."""
         processes = await self._supervisor.processes()
-        numbers = {number: process for name, process in processes.items() if (number := number_of(name)) is not None}
+        numbers = {
+            number: process for name, process in processes.items() if (number := self._number_of(name)) is not None
+        }
         for number in sorted(numbers, reverse=True):
             process = numbers[number]
             if process.exit is not None:
@@ -250,7 +318,7 @@ class Edge:
         return self._generation is not None
 
     async def _adopted(self, number: int, process: Process) -> bool:
-        generation = Generation.of(number, self._paths, self._user)
+        generation = self._generation_of(number)
         socket = RuntimeSocket(generation.settings.socket)
         try:
             found = live.parse(await socket.ask(live.COMMAND))
@@ -272,16 +340,18 @@ class Edge:
         """Start a process with the wanted configuration in place of the present one, if there is one."""
         await self._removals.stop()
         before, present = self._generation, self._process
-        known = [*numbers_on_disk(self._paths), before.number if before else 0]
-        generation = Generation.of(max(known) + 1, self._paths, self._user)
+        known = [*numbers_on_disk(self._paths, self.replica), before.number if before else 0]
+        generation = self._generation_of(max(known) + 1)
         generation.create(await self._state_of_servers())
         self._write_files(generation, wanted)
         sockets = tuple(listener.socket for listener in wanted.configuration.listeners)
         try:
+            counted = await self._counted_last() if present is not None else ()
             process = await self._starter.start(generation, sockets, present)
         except EngineFailed:
             generation.delete()
             raise
+        self._counts.keep(counted)
         self._install(generation, process)
         self._record = wanted
         generation.forget_state()
@@ -289,6 +359,13 @@ class Edge:
             self._predecessors.add(present.pid)
         if before is not None:
             before.delete()
+
+    async def _counted_last(self) -> tuple[RouteStatistics, ...]:
+        """What the process that is succeeded had counted; one that an older cloudlet configured counts nothing."""
+        try:
+            return await self._counted()
+        except EngineFailed:
+            return ()
 
     async def _state_of_servers(self) -> str:
         if self._process is None or self._socket is None:
@@ -311,12 +388,23 @@ class Edge:
         kept = live.with_draining(configuration, self._record)
         named = {(b.name, s.name) for b in kept.backends for s in b.servers}
         wanted = {(b.name, s.name) for b in configuration.backends for s in b.servers} - set(out)
-        return Record(kept, (self._record.draining & named) - wanted, fingerprint(configuration))
+        return Record(kept, (self._record.draining & named) - wanted, loaded(configuration))
 
     def _difference(self, wanted: Record) -> Difference:
         steps = difference(self._record.configuration, wanted.configuration)
-        if wanted.certificates != self._record.certificates:
-            steps = replace(steps, beyond=(*steps.beyond, "a certificate changed"))
+        changed = exchanged(self._record.certificates, wanted.certificates)
+        if changed is None:
+            return replace(steps, beyond=(*steps.beyond, "a certificate changed"))
+        return replace(steps, certificates=changed)
+
+    async def _exchange_certificates(self, wanted: Record, steps: Difference) -> Difference:
+        """Over the socket; where HAProxy refuses one there, its successor reads them all."""
+        socket, _ = self._running()
+        try:
+            await exchange(socket, self._record.certificates, wanted.certificates)
+        except EngineFailed as error:
+            return replace(steps, beyond=(f"a certificate could not be exchanged: {error}",))
+        self._record = replace(self._record, certificates=wanted.certificates)
         return steps
 
     async def _carry_out(self, wanted: Record, steps: Difference) -> None:
@@ -332,7 +420,7 @@ class Edge:
         for backend, name in self._record.draining - wanted.draining:
             if self._server(backend, name) is not None:
                 await servers.ready(backend, name)
-        for file, entries in steps.maps.items():
+        for file, entries in exchanges(self._record.configuration, steps.maps):
             await socket.replace_map(file, entries)
         self._record = wanted
         self._write_now()
@@ -365,7 +453,8 @@ class Edge:
 
     async def _write_later(self) -> None:
         await asyncio.sleep(_WRITE_AFTER)
-        self._write_now()
+        if self.running:  # it may be retired meanwhile
+            self._write_now()
 
     def _write_now(self) -> None:
         _, generation = self._running()

@@ -5,12 +5,16 @@
     run/edge/7.sock                           its runtime socket
     run/edge/door.sock                        the newest generation's door (render_frontend.py)
 
+Of a second replica (`edge: {replicas: 2}`) they are `edge/generation-2-7`, `run/edge/2-7.sock`, `run/edge/door-2.sock`
+and its process is `edge-2-7`; the first one's names carry no number, as when there is but one.
+
 Folders of their own, because a successor that fails must not have touched what its predecessor restarts from.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass, field
@@ -28,13 +32,15 @@ from cloudlet.errors import DependencyError
 
 _PREFIX = "generation-"
 _RECORD = "record.json"
+_PROCESS = re.compile(r"edge-(?:(?P<replica>[2-9])-)?(?P<number>\d+)")
 #: the state file of servers without any; HAProxy would remark on a missing one
 _NO_STATE = "1\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a generation was rendered from. `draining` holds (backend, server); `certificates` tells their change."""
+    """What a generation was rendered from. `draining` holds (backend, server); `certificates` the files loaded, with
+    their digests (certificates/exchange.py)."""
 
     configuration: EdgeConfiguration = field(default_factory=EdgeConfiguration)
     draining: frozenset[tuple[str, str]] = frozenset()
@@ -46,8 +52,9 @@ _RECORDS = TypeAdapter(Record)
 
 @dataclass(slots=True)
 class Generation:
-    """The files of generation `number`."""
+    """The files of generation `number` of a replica."""
 
+    replica: int
     number: int
     folder: Path
     settings: EdgeSettings
@@ -55,17 +62,18 @@ class Generation:
     _written: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, number: int, paths: StatePaths, user: User | None) -> Generation:
-        folder = paths.edge / f"{_PREFIX}{number}"
+    def of(cls, number: int, paths: StatePaths, user: User | None, replica: int = 1) -> Generation:
+        name = numbered(replica, number)
+        folder = paths.edge / f"{_PREFIX}{name}"
         sockets = paths.run / "edge"
         maxconn = connections_for(file_limit())
-        settings = EdgeSettings(sockets / f"{number}.sock", sockets / "door.sock", maxconn)
-        return cls(number, folder, settings, user)
+        settings = EdgeSettings(sockets / f"{name}.sock", door_of(paths, replica), maxconn)
+        return cls(replica, number, folder, settings, user)
 
     @property
     def name(self) -> str:
         """The process's name with the keeper."""
-        return f"edge-{self.number}"
+        return f"edge-{numbered(self.replica, self.number)}"
 
     def create(self, state: str) -> None:
         """Make the folder, with the state of servers that the predecessor leaves. Raises DependencyError."""
@@ -95,6 +103,19 @@ class Generation:
             return _RECORDS.validate_json(self.folder.joinpath(_RECORD).read_bytes())
         except (OSError, ValidationError):
             return None
+
+    def lead_to(self, door: Path) -> None:
+        """Who connects to this replica's door reaches another's. Raises DependencyError."""
+        own = self.settings.door
+        link = own.with_name(f".{own.name}.{self.number}")
+        try:
+            link.unlink(missing_ok=True)
+            link.symlink_to(door.name)
+            if self.user is not None:  # its successor replaces it, for which HAProxy makes a hard link first
+                os.chown(link, self.user.uid, self.user.gid, follow_symlinks=False)
+            link.replace(own)
+        except OSError as error:
+            raise DependencyError(f"cannot lead {own} to {door}: {error.strerror}") from error
 
     def delete(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -132,19 +153,27 @@ def _own_folder(folder: Path, mode: int, user: User | None, *, whole: bool = Fal
         os.chown(folder, user.uid if whole else -1, user.gid)
 
 
+def numbered(replica: int, number: int) -> str:
+    return f"{number}" if replica == 1 else f"{replica}-{number}"
+
+
+def door_of(paths: StatePaths, replica: int) -> Path:
+    return paths.run / "edge" / ("door.sock" if replica == 1 else f"door-{replica}.sock")
+
+
 def number_of(process: str) -> int | None:
     """The generation of a process by its name with the keeper; None for a process that is not the edge."""
-    prefix, _, number = process.rpartition("-")
-    return int(number) if prefix == "edge" and number.isdigit() else None
+    found = _PROCESS.fullmatch(process)
+    return int(found["number"]) if found else None
 
 
-def numbers_on_disk(paths: StatePaths) -> list[int]:
-    found = (path.name.removeprefix(_PREFIX) for path in paths.edge.glob(f"{_PREFIX}*"))
-    return sorted(int(number) for number in found if number.isdigit())
+def replica_of(process: str) -> int | None:
+    """The replica whose process has this name; None for a process that is not the edge."""
+    found = _PROCESS.fullmatch(process)
+    return int(found["replica"] or 1) if found else None
 
 
-def fingerprint(configuration: EdgeConfiguration) -> str:
-    """Changes when a certificate does: HAProxy reads them at its start."""
-    folders = sorted({item.certificates for item in configuration.listeners if item.certificates})
-    files = [file for folder in folders for file in sorted(folder.glob("*")) if file.is_file()]
-    return " ".join(f"{file}:{file.stat().st_mtime_ns}:{file.stat().st_size}" for file in files)
+def numbers_on_disk(paths: StatePaths, replica: int = 1) -> list[int]:
+    """The generations of a replica that have a folder."""
+    names = (f"edge-{path.name.removeprefix(_PREFIX)}" for path in paths.edge.glob(f"{_PREFIX}*"))
+    return sorted(number for name in names if replica_of(name) == replica and (number := number_of(name)) is not None)

@@ -25,6 +25,11 @@ class Predecessors:
     def forget(self, pid: int) -> None:
         self._pids.discard(pid)
 
+    def leave_to(self, others: Predecessors) -> None:
+        """Let others count them."""
+        others._pids |= self._pids
+        self._pids.clear()
+
     def sessions(self, places: Mapping[tuple[str, str], tuple[str, int]]) -> dict[tuple[str, str], int]:
         """Connections they have to each of the servers, given by address and port."""
         counts: dict[tuple[str, int], int] = {}

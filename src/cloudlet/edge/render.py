@@ -21,11 +21,13 @@ from cloudlet.edge.render_backend import Draining, backend_section
 from cloudlet.edge.render_errors import error_files
 from cloudlet.edge.render_frontend import frontend_sections
 from cloudlet.edge.render_global import HOLD, global_sections
-from cloudlet.edge.render_request import DOOR, DOOR_ONCE, HOLD_TABLE, restore
+from cloudlet.edge.render_request import DOOR, DOOR_ONCE, HOLD_TABLE, restore, suspects
+from cloudlet.edge.render_retries import USUAL_ATTEMPTS, door_attempts, retry_files
 from cloudlet.edge.render_routes import map_files, map_text
 from cloudlet.edge.rendered import CONFIGURATION, Rendered, section
 from cloudlet.edge.settings import EdgeSettings
 from cloudlet.edge.steps import fragments
+from cloudlet.edge.steps.timeouts import timeout_lines
 from cloudlet.errors import InternalError
 
 _HEAD = """\
@@ -39,11 +41,12 @@ def render(configuration: EdgeConfiguration, settings: EdgeSettings, draining: D
     """All files of one generation. Raises InternalError for a name that is not there."""
     require_names(configuration)
     steps = fragments(configuration)
+    rules = timeout_lines(configuration)
     sections = [
         *global_sections(configuration, settings, steps),
         *frontend_sections(configuration, steps),
-        *(backend_section(backend, draining) for backend in configuration.backends),
-        *_doors(),
+        *(backend_section(backend, draining, rules) for backend in configuration.backends),
+        *_doors(configuration),
         _held(),
         *(text for step in steps for text in step.sections),
     ]
@@ -53,6 +56,7 @@ def render(configuration: EdgeConfiguration, settings: EdgeSettings, draining: D
             HOLD: files("cloudlet.edge").joinpath(HOLD).read_text(encoding="utf-8"),
             **map_files(configuration),
             **error_files(),
+            **retry_files(configuration),
             **{name: text for step in steps for name, text in step.files.items()},
             **{name: map_text(entries) for step in steps for name, entries in step.maps.items()},
         }
@@ -72,28 +76,37 @@ def frame(configuration: EdgeConfiguration) -> Mapping[str, str]:
     return {name: text for name, text in files.items() if name not in maps}
 
 
-def _doors() -> list[str]:
+def _doors(configuration: EdgeConfiguration) -> list[str]:
     """To ourselves, or to the process that succeeds this one; what waits and fails there is timed there."""
     common = (
         "mode http",
         "timeout server 1d",
         "option abortonclose",
-        "retries 3",
         "http-request set-log-level silent",
         "http-request set-header cloudlet-backend %[var(txn.backend)]",
         "http-request set-header cloudlet-client %[src]",
         "http-request set-header cloudlet-route %[var(txn.route)] if { var(txn.route) -m found }",
+        "http-request set-header cloudlet-suspect %[var(txn.suspect)] if { var(txn.suspect) -m found }"
+        if suspects(configuration)
+        else "",
         "http-request set-header cloudlet-deadline %[var(txn.deadline)] if { var(txn.deadline) -m found }",
         *restore(),
     )
     server = "server door unix@$DOOR"
+    usual = f"retries {USUAL_ATTEMPTS}"
+    repeats = "retry-on conn-failure empty-response 425"
     return [
-        section(f"backend {DOOR} from common", *common, "retry-on conn-failure empty-response 425", server),
+        section(f"backend {DOOR} from common", *common, usual, repeats, server),
+        *(
+            section(f"backend {DOOR}-{attempts} from common", *common, f"retries {attempts}", repeats, server)
+            for attempts in door_attempts(configuration)
+        ),
         section(
             f"backend {DOOR_ONCE} from common",
             "# each request is the first on its connection",
             "option http-server-close",
             *common,
+            usual,
             "retry-on conn-failure 425",
             server,
         ),

@@ -6,10 +6,13 @@ name and `use-server` finds it, also after a restart of the instance or of the e
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from cloudlet.contracts.edge import Algorithm, Backend, Balance, Check
+from cloudlet.contracts.gateway import GATEWAY_SERVICE
+from cloudlet.edge.render_breaker import breaker_lines, breaker_table
 from cloudlet.edge.render_request import REPEATABLE
+from cloudlet.edge.render_retries import retry_lines
 from cloudlet.edge.render_server import server_line
 from cloudlet.edge.rendered import milliseconds, section
 from cloudlet.errors import InternalError
@@ -31,7 +34,8 @@ _KEYS = {"header": "req.hdr", "cookie": "req.cook", "query": "url_param"}
 Draining = Collection[tuple[str, str]]
 
 
-def backend_section(backend: Backend, draining: Draining = ()) -> str:
+def backend_section(backend: Backend, draining: Draining = (), rules: Sequence[str] = ()) -> str:
+    """`rules` are the gateway's for every backend that serves HTTP."""
     return section(
         f"backend {backend.name} from backends",
         f"mode {backend.mode}",
@@ -39,7 +43,7 @@ def backend_section(backend: Backend, draining: Draining = ()) -> str:
         f"timeout server {milliseconds(backend.timeout)}",
         f"timeout queue {milliseconds(backend.wait)}",
         f"retries {backend.retries}",
-        *(_http_lines(backend) if backend.mode == "http" else ()),
+        *((*_http_lines(backend), *rules) if backend.mode == "http" else ()),
         *(_check_lines(backend.check) if backend.check is not None else ()),
         *(server_line(backend, server, draining=(backend.name, server.name) in draining) for server in backend.servers),
     )
@@ -66,16 +70,24 @@ def hash_key(balance: Balance) -> str:
 
 
 def _http_lines(backend: Backend) -> list[str]:
-    return [*_retry_lines(backend), *_queue_lines(backend), *_sticky_lines(backend.sticky_cookie)]
+    return [
+        *breaker_table(backend),
+        *_route_lines(backend),
+        *retry_lines(backend, REPEATABLE),
+        *_queue_lines(backend),
+        *breaker_lines(backend),
+        *_sticky_lines(backend.sticky_cookie),
+    ]
 
 
-def _retry_lines(backend: Backend) -> list[str]:
-    """Not on a 5xx or a timeout: those are answers, and asking again would multiply the load that caused them."""
-    if not backend.retries:
+def _route_lines(backend: Backend) -> list[str]:
+    """cloudlet's gateway service is told which route was taken; whatever else was said of it is stripped by then."""
+    if backend.name != GATEWAY_SERVICE:
         return []
     return [
-        "retry-on conn-failure empty-response junk-response",
-        f"http-request disable-l7-retry unless {REPEATABLE}",
+        "http-request set-header cloudlet-route %[var(txn.route)] if { var(txn.route) -m found }",
+        "# why it refused a request, for the log; the header is stripped like all that begin so",
+        "http-response set-var(txn.refused) res.hdr(cloudlet-refused) if { res.hdr(cloudlet-refused) -m found }",
     ]
 
 

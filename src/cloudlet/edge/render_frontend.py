@@ -11,6 +11,7 @@ from cloudlet.contracts.edge import EdgeConfiguration, Listener
 from cloudlet.edge import render_request as request
 from cloudlet.edge.rendered import milliseconds, quoted, section
 from cloudlet.edge.steps.fragment import Fragment
+from cloudlet.edge.steps.timeouts import longest_answer
 
 #: seconds a client may keep silent in the middle of something, when no backend allows more
 _CLIENT_SILENCE = 60.0
@@ -24,7 +25,7 @@ def frontend_sections(configuration: EdgeConfiguration, steps: Sequence[Fragment
         *([_gateway(routed, configuration, steps)] if routed else []),
         *(_public(item, configuration) for item in http if item.backend is not None and not item.internal),
         *([_defaults_internal(configuration)] if internal else []),
-        *map(_internal, internal),
+        *(_internal(item, configuration) for item in internal),
         *(_tcp(item, configuration) for item in configuration.listeners if item.mode == "tcp"),
         _door(configuration),
     ]
@@ -38,11 +39,11 @@ def _gateway(listeners: Sequence[Listener], configuration: EdgeConfiguration, st
         *request.normalise(),
         *request.strip(),
         *request.identify(),
-        *request.sample_log(configuration.log_sample),
+        *request.sample_log(configuration.log_sample, configuration.log_slow),
         *(line for step in steps for line in step.rules),
         *request.fall_back(configuration),
         *(line for step in reversed(steps) for line in step.answers),
-        *request.balance(),
+        *request.balance(configuration),
     )
 
 
@@ -54,10 +55,10 @@ def _public(listener: Listener, configuration: EdgeConfiguration) -> str:
         *request.normalise(),
         *request.strip(),
         *request.identify(),
-        *request.sample_log(configuration.log_sample),
+        *request.sample_log(configuration.log_sample, configuration.log_slow),
         f"http-request set-var(txn.backend) str({listener.backend})",
         *request.fall_back(configuration),
-        *request.balance(),
+        *request.balance(configuration),
     )
 
 
@@ -68,18 +69,18 @@ def _defaults_internal(configuration: EdgeConfiguration) -> str:
         *request.normalise(),
         *request.trust(),
         *request.identify(),
-        *request.sample_log(configuration.log_sample),
+        *request.sample_log(configuration.log_sample, configuration.log_slow),
         "http-request set-var(txn.backend) var(sess.backend)",
         *request.fall_back(configuration),
     )
 
 
-def _internal(listener: Listener) -> str:
+def _internal(listener: Listener, configuration: EdgeConfiguration) -> str:
     return section(
         f"frontend {proxy_name(listener.socket)} from internal",
         _bind(listener),
         f"tcp-request session set-var(sess.backend) str({listener.backend})",
-        *request.balance(),
+        *request.balance(configuration),
     )
 
 
@@ -88,12 +89,13 @@ def _door(configuration: EdgeConfiguration) -> str:
         f"frontend {request.DOOR} from http",
         "bind unix@$DOOR mode 600",
         _patience(configuration),
-        *request.recognise(),
-        *request.sample_log(configuration.log_sample),
+        *request.recognise(configuration),
+        *request.sample_log(configuration.log_sample, configuration.log_slow),
+        *request.log_suspects(configuration),
         *request.fall_back(configuration),
         *request.leave(),
         *request.hold(),
-        *request.answer(),
+        *request.answer(configuration),
         "# gRPC's answers without a body say so, or HTTP/1 on the way back would give them an empty one",
         "http-after-response set-header content-length 0 if { res.hdr(grpc-status) -m found }",
         *request.balance_held(),
@@ -102,7 +104,7 @@ def _door(configuration: EdgeConfiguration) -> str:
 
 def _patience(configuration: EdgeConfiguration) -> str:
     longest = max((b.timeout for b in configuration.backends if b.mode == "http"), default=0.0)
-    return f"timeout client {milliseconds(max(_CLIENT_SILENCE, longest))}"
+    return f"timeout client {milliseconds(max(_CLIENT_SILENCE, longest, longest_answer(configuration)))}"
 
 
 def _tcp(listener: Listener, configuration: EdgeConfiguration) -> str:
@@ -120,6 +122,10 @@ def _tcp(listener: Listener, configuration: EdgeConfiguration) -> str:
 
 def _bind(listener: Listener) -> str:
     tls = f" ssl crt {quoted(str(listener.certificates))}/ alpn h2,http/1.1" if listener.certificates else ""
+    if listener.client_authorities:
+        # a bad certificate is refused by the routes that require a good one, not by the handshake for all of them
+        tls += f" verify optional ca-file {quoted(str(listener.client_authorities))}"
+        tls += " ca-ignore-err all crt-ignore-err all"
     return f"bind fd@{listener.descriptor}{tls}"
 
 

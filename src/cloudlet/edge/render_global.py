@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from cloudlet.contracts.edge import EdgeConfiguration
 from cloudlet.edge.render_errors import error_lines
+from cloudlet.edge.render_retries import retry_process
 from cloudlet.edge.rendered import milliseconds, section
 from cloudlet.edge.settings import EdgeSettings
 from cloudlet.edge.steps.counters import FIRST_LIMIT
@@ -18,7 +19,9 @@ HOLD = "hold.lua"
 _HTTP_LOG = (
     '{"request":"%[var(txn.id),json(utf8s)]","client":"%ci","frontend":"%f","backend":"%b","server":"%s",'
     '"method":"%HM","host":"%[var(txn.host),json(utf8s)]","path":"%[var(txn.path),json(utf8s)]",'
-    '"status":%ST,"bytes_in":%U,"bytes_out":%B,"wait":%Tw,"response":%Tr,"total":%Ta,"retries":"%rc",'
+    '"route":"%[var(txn.route),json(utf8s)]","user":"%[var(txn.user),json(utf8s)]",'
+    '"refused":"%[var(txn.refused),json(utf8s)]","suspect":"%[var(txn.suspect),json(utf8s)]",'
+    '"trace":"%[var(txn.trace)]","status":%ST,"bytes_in":%U,"bytes_out":%B,"wait":%Tw,"response":%Tr,"total":%Ta,"retries":"%rc",'
     '"end":"%ts"}'
 )
 _TCP_LOG = (
@@ -50,6 +53,7 @@ def _global(configuration: EdgeConfiguration, settings: EdgeSettings, steps: Seq
         "stats timeout 30s",
         f"server-state-file {SERVER_STATE}",
         f"lua-load-per-thread {HOLD}",
+        *retry_process(configuration),
         "ssl-default-bind-options ssl-min-ver TLSv1.2",
         "tune.ssl.default-dh-param 2048",
         f"tune.stick-counters {counters}" if counters > FIRST_LIMIT else "",
@@ -83,6 +87,8 @@ def _defaults_http() -> str:
         "option idle-close-on-response",
         "# X_Forwarded_For and X-Forwarded-For are one variable to CGI and WSGI",
         "option http-restrict-req-hdr-names reject",
+        "# a piece of a stream (server-sent events, gRPC) goes on at once; else the kernel waits 200 ms for more",
+        "option http-no-delay",
     )
 
 

@@ -1,6 +1,6 @@
 """The rules of a request's life in FILE.md's fixed order; each step is one function here, called in that order.
 
-Variables, for whoever adds a step: `txn.host` (lower case, no port), `txn.path` (as routes have it, render_routes.py,
+Variables, for whoever adds a step: `txn.host` (lower case, no port), `txn.path` (as routes have it, stack.gateway.paths,
 so that `/%61dmin` and `//admin` are `/admin`), `txn.id`, `txn.backend` (a later step may set it). The request itself is
 forwarded as it came. Ambiguous paths are refused rather than rewritten: HAProxy's own normaliser is still experimental
 in 2.8.
@@ -11,7 +11,8 @@ Every rule is paid by every request, 0.05 to 0.2 µs each: what most requests do
 from __future__ import annotations
 
 from cloudlet.contracts.edge import EdgeConfiguration
-from cloudlet.edge.render_routes import EXACT, FALLBACKS, HOST_EXACT, HOST_PREFIX, HOSTS, LIMITS, PREFIX, WAITS
+from cloudlet.edge.render_retries import BY_DOOR, count_again, door_attempts, mark_repeats
+from cloudlet.edge.render_routes import FALLBACKS, LIMITS, WAITS
 
 DOOR, DOOR_ONCE = "cloudlet-door", "cloudlet-door-once"
 HOLD_TABLE = "cloudlet-holding"
@@ -22,20 +23,27 @@ REPEATABLE = "{ method GET HEAD OPTIONS TRACE PUT DELETE } || { req.hdr(idempote
 _ID = "^[A-Za-z0-9._:-]{1,128}$"
 _STRIP_ANSWER = "http-response del-header cloudlet- -m beg"
 _HOST = "req.hdr(host),host_only,rtrim(.)"
-#: decoded, slashes merged, and what a map's key can't hold encoded again (render_routes.canonical)
+#: decoded, slashes merged, and what a map's key can't hold encoded again (stack.gateway.paths.canonical)
 _PATH = "path,url_dec,regsub(/+,/,g),regsub(%,%25,g),regsub(' ',%20,g)"
 
 
-def sample_log(share: float) -> list[str]:
+def sample_log(share: float, slow: float) -> list[str]:
     """Ordinary requests are silent except this share of them: HAProxy then does not even compose their line, which
-    costs 2 µs. An answer of 5xx is always logged, and so is what was refused before this rule."""
+    costs 2 µs. An answer of 5xx is always logged, and so is a refusal, what was refused before this rule, and an
+    answer that did not begin within `slow` seconds (how long it then takes to read it is the client's affair).
+
+    What went through the door is logged behind it."""
     if share >= 1:
         return []
     unless = f" unless {{ rand(1000000) lt {round(share * 1_000_000)} }}" if share > 0 else ""
     return [
-        "# log a sample, and every error",
+        "# log a sample, and every error, refusal and slow answer",
+        "http-request set-var(txn.begun) date(0,ms)",
         f"http-request set-log-level silent{unless}",
-        "http-after-response set-log-level err if { status ge 500 }",
+        f"http-after-response set-log-level err if {{ date(0,ms),sub(txn.begun) gt {round(slow * 1000)} }}"
+        f" !{{ be_name -m beg {DOOR} }}",
+        "http-after-response set-log-level err if { status ge 400 } { var(txn.refused) -m found }",
+        "http-after-response set-log-level err if { status ge 500 } !{ var(txn.passed) -m found }",
     ]
 
 
@@ -101,7 +109,7 @@ def identify() -> list[str]:
     ]
 
 
-def recognise() -> list[str]:
+def recognise(configuration: EdgeConfiguration) -> list[str]:
     """A request that has been through all of the above, here or in the process that this one succeeds."""
     return [
         "# it was normalised, stripped, identified and routed before",
@@ -112,30 +120,37 @@ def recognise() -> list[str]:
         "http-request set-var(txn.backend) req.hdr(cloudlet-backend)",
         "http-request set-var(txn.route) req.hdr(cloudlet-route) if { req.hdr(cloudlet-route) -m found }",
         "http-request set-var(txn.deadline) req.hdr(cloudlet-deadline) if { req.hdr(cloudlet-deadline) -m found }",
+        *_recognise_for_log(configuration),
         "http-request del-header cloudlet- -m beg",
     ]
 
 
-def route(*, hosts: bool) -> list[str]:
-    """Host and exact path, host and longest prefix (where any route names a host), then the same for any host."""
-    unknown = "unless { var(txn.backend) -m found }"
-    return [
-        "# route: the specific before the general",
-        *(_route_host(unknown) if hosts else ()),
-        f"http-request set-var(txn.backend) var(txn.path),map_str({EXACT}) {unknown if hosts else ''}".rstrip(),
-        f"http-request set-var(txn.backend) var(txn.path),map_beg({PREFIX}) {unknown}",
-        f"http-request return status 404 default-errorfiles {unknown}",
+def _recognise_for_log(configuration: EdgeConfiguration) -> list[str]:
+    """What the line says beside that, where the file lets there be any."""
+    sources = {
+        "suspect": "cloudlet-suspect" if suspects(configuration) else "",
+        "user": "x-forwarded-user" if any(r.design and r.design.require for r in configuration.routes) else "",
+    }
+    lines = [
+        f"http-request set-var(txn.{name}) req.fhdr({header}) if {{ req.fhdr({header}) -m found }}"
+        for name, header in sources.items()
+        if header
     ]
+    if configuration.gateway.trace:
+        lines.append("http-request set-var(txn.trace) req.fhdr(traceparent),field(2,-)")
+    return lines
 
 
-def _route_host(unknown: str) -> list[str]:
-    """Without `txn.route` its lookups find nothing, and cost little."""
-    return [
-        "http-request set-var-fmt(txn.route) %[var(txn.host)]%[var(txn.path)]"
-        f" if {{ var(txn.host),map_str({HOSTS}) -m found }}",
-        f"http-request set-var(txn.backend) var(txn.route),map_str({HOST_EXACT})",
-        f"http-request set-var(txn.backend) var(txn.route),map_beg({HOST_PREFIX}) {unknown}",
-    ]
+def suspects(configuration: EdgeConfiguration) -> bool:
+    """Whether any request is searched for attacks."""
+    used = (configuration.gateway.protect, *(route.design.protect for route in configuration.routes if route.design))
+    return any(protect is not None and protect.injections != "off" for protect in used)
+
+
+def log_suspects(configuration: EdgeConfiguration) -> list[str]:
+    """Behind `sample_log`, at the door."""
+    found = "{ var(txn.suspect) -m found }"
+    return [f"http-request set-log-level err if {found}"] if suspects(configuration) else []
 
 
 def fall_back(configuration: EdgeConfiguration) -> list[str]:
@@ -149,7 +164,7 @@ def fall_back(configuration: EdgeConfiguration) -> list[str]:
     ]
 
 
-def balance() -> list[str]:
+def balance(configuration: EdgeConfiguration) -> list[str]:
     """What goes on through the door, to ourselves, or to the process that succeeds this one.
 
     What has one server or none: there it is held, and tried again when the only server dies with it. What must not be
@@ -160,6 +175,11 @@ def balance() -> list[str]:
     return [
         "# balance; what has one server or none, or must not be repeated, goes on through our own door",
         f"use_backend {DOOR_ONCE} unless {REPEATABLE}",
+        *(
+            f"use_backend {DOOR}-{attempts} if {{ var(txn.backend),nbsrv le 1 }}"
+            f" {{ var(txn.backend) -m str {' '.join(names)} }}"
+            for attempts, names in door_attempts(configuration).items()
+        ),
         f"use_backend {DOOR} if {{ stopping }} || {{ var(txn.backend),nbsrv le 1 }}",
         "use_backend %[var(txn.backend)]",
     ]
@@ -189,7 +209,7 @@ def hold() -> list[str]:
     ]
 
 
-def answer() -> list[str]:
+def answer(configuration: EdgeConfiguration) -> list[str]:
     """A request that was not held and lost its last server meanwhile: 425 makes the other side of the door send it
     once more, and then it is held. 503 means that it was never sent. After 502 it may have had its effect, so that
     goes for repeatable ones only; and there the server need not be known to be lost yet, for a burst of retries on
@@ -198,6 +218,7 @@ def answer() -> list[str]:
     A server's own 425 would be taken for that: it passes the door under another status, which `restore` takes back.
     """
     unanswered = "!{ var(txn.answered) -m found } !{ var(txn.wait) -m found }"
+    again = f"{{ status 502 }} {BY_DOOR} !{{ var(txn.answered) -m found }}"
     return [
         "# a server's own answer never looks like ours",
         "http-response set-var(txn.answered) bool(true)",
@@ -206,14 +227,17 @@ def answer() -> list[str]:
         f"http-response set-status {OTHERWISE} if {{ status {AGAIN} }}",
         "# its last server went while it was there: once more, to be held",
         f"http-request set-var(txn.repeatable) bool(true) if {REPEATABLE}",
+        *mark_repeats(configuration),
         f"http-after-response set-status {AGAIN} if {{ status 503 }} {unanswered} {{ var(txn.backend),nbsrv eq 0 }}",
-        f"http-after-response set-status {AGAIN} if {{ status 502 }} {unanswered} {{ var(txn.repeatable) -m found }}",
+        *count_again(configuration, again),
+        f"http-after-response set-status {AGAIN} if {again}",
     ]
 
 
 def restore() -> list[str]:
     """On this side of the door: what is still 425 after the last try was not answered by any server."""
     return [
+        "http-response set-var(txn.passed) bool(true) if { status ge 500 }",
         f"http-response set-status 503 if {{ status {AGAIN} }}",
         f"http-response set-status {AGAIN} if {{ res.hdr(cloudlet-status) -m str {AGAIN} }}",
         _STRIP_ANSWER,

@@ -25,7 +25,11 @@ class EdgeSettings:
 
     def environment(self) -> dict[str, str]:
         """The sockets as haproxy.cfg names them: a folder's name may hold what its syntax takes for its own."""
-        return {"RUNTIME_SOCKET": str(self.socket), "DOOR": str(self.door)}
+        return {
+            "RUNTIME_SOCKET": str(self.socket),
+            "DOOR": str(self.door),
+            "PEERS": str(self.door.with_name(self.door.name.replace("door", "peers"))),
+        }
 
 
 def file_limit() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cloudlet.policy.limits.engine import needs_store as limits_need_store
 from cloudlet.stack import Stack
 
 
@@ -20,4 +21,5 @@ def needs_store(stack: Stack) -> bool:
     """Whether answers or counts are kept that several processes share."""
     if stack.gateway is None:
         return False
-    return any(route.idempotency for route in stack.gateway.routes)
+    routes = stack.gateway.routes
+    return any(route.idempotency for route in routes) or limits_need_store(routes, stack.gateway, stack.edge.replicas)

@@ -117,7 +117,7 @@ class _Reader:
             self._refuse(_mark(event), message, "remove the escape")
             text = ""
         is_null = event.style is None and text in _NULLS
-        return nodes.Scalar(_mark(event), None if is_null else text, text)
+        return nodes.Scalar(_mark(event), None if is_null else text, text, bare=event.style is None)
 
     def _items(self, depth: int) -> Iterator[nodes.Node]:
         while not isinstance(event := next(self._events), ev.SequenceEndEvent):

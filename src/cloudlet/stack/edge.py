@@ -26,21 +26,21 @@ class CertificateFiles(Model):
 Certificate = Annotated[CertificateFiles, Shorthand(_combined, {"type": "string", "title": "path of chain and key"})]
 
 
-def _folders_opened(value: tuple[CertificateFiles, ...]) -> tuple[CertificateFiles, ...]:
-    """A folder becomes the PEM files in it, by name."""
-    opened: list[CertificateFiles] = []
+def _opened(pair: CertificateFiles) -> list[CertificateFiles]:
+    """A folder stands for the PEM files in it, by name."""
+    if pair.key is not None or not is_folder(pair.certificate):
+        return [pair]
+    return [CertificateFiles(certificate=file) for file in sorted(pair.certificate.glob("*.pem"))]
+
+
+def _folders_filled(value: tuple[CertificateFiles, ...]) -> tuple[CertificateFiles, ...]:
     for pair in value:
-        if pair.key is None and is_folder(pair.certificate):
-            files = sorted(pair.certificate.glob("*.pem"))
-            if not files:
-                raise Fault(f'the folder "{pair.certificate}" holds no *.pem', "put chain and key in one file there")
-            opened += [CertificateFiles(certificate=file) for file in files]
-        else:
-            opened.append(pair)
-    return tuple(opened)
+        if not _opened(pair):
+            raise Fault(f'the folder "{pair.certificate}" holds no *.pem', "put chain and key in one file there")
+    return value
 
 
-Certificates = Annotated[tuple[Certificate, ...], AfterValidator(_folders_opened)]
+Certificates = Annotated[tuple[Certificate, ...], AfterValidator(_folders_filled)]
 
 
 class Log(Model):
@@ -74,3 +74,7 @@ class Edge(Model):
     )
     log: Log = Field(default=Log(), description="The access log.")
     listeners: dict[Name, Listener] = Field(default={}, description="TCP and UDP listeners by name.")
+
+    def opened_certificates(self) -> list[CertificateFiles]:
+        """The certificates of now: a folder's files come and go."""
+        return [opened for pair in self.certificates for opened in _opened(pair)]

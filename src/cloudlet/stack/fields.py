@@ -7,6 +7,7 @@ is seconds, a size bytes, a share 0 to 1.
 from __future__ import annotations
 
 import ipaddress
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from cloudlet.stack import units
 from cloudlet.stack.findings import Fault
+from cloudlet.stack.nodes import Bare
 
 T = TypeVar("T")
 
@@ -112,6 +114,27 @@ def _positive(value: float) -> float:
     return value
 
 
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,999})(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
+
+
+def _json(value: Any) -> Any:
+    """What is written without quotes is a number, `true`, `false` or `null` where it looks like one, as in YAML."""
+    if isinstance(value, dict):
+        return {str(key): _json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_json(item) for item in value]
+    if not isinstance(value, Bare):
+        return value
+    if value in ("true", "false"):
+        return value == "true"
+    number = _NUMBER.fullmatch(value)
+    if number is None:
+        return str(value)
+    if not (number[1] or number[2]):
+        return int(value)
+    return float(value) if math.isfinite(float(value)) else str(value)
+
+
 def _absolute(value: Path, info: ValidationInfo) -> Path:
     base = info.context["directory"] if info.context else Path.cwd()
     return Path(base, value)
@@ -188,6 +211,8 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 FilePath = Annotated[Path, AfterValidator(_absolute), WithJsonSchema({"type": "string", "title": "path"})]
 #: a scalar that is kept as written
 Text = Annotated[str, WithJsonSchema({"type": ["string", "number", "boolean"], "title": "text"})]
+#: any JSON value; text that looks like a number is written in quotes
+JsonValue = Annotated[Any, BeforeValidator(_json)]
 Rate = Annotated[
     units.Rate,
     parsed(units.parse_rate),

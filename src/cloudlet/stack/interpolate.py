@@ -77,7 +77,7 @@ def _scalar(
     if len(_SECRET.findall(text)) != kept and not problems:
         problems.append(("holds ${secret:…} that is not meant as a secret", "no value can hold this text"))
     findings += [Finding(path, f"{dotted(path)} {reason}", fix) for reason, fix in problems]
-    return nodes.Scalar(node.mark, text, node.written)
+    return nodes.Scalar(node.mark, text, node.written, node.bare)
 
 
 def _unusable(found: re.Match[str], path: nodes.Path, environment: Mapping[str, str]) -> tuple[str, str] | None:

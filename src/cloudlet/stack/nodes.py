@@ -23,11 +23,13 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """`text` is None for null. `written` is the text before `${env:NAME}` was filled in: the one to show."""
+    """`text` is None for null. `written` is the text before `${env:NAME}` was filled in: the one to show.
+    `bare` is without quotes, which counts only where any JSON value may stand."""
 
     mark: Mark
     text: str | None
     written: str
+    bare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +50,19 @@ Node: TypeAlias = Scalar | Sequence | Mapping
 Entries: TypeAlias = dict[str, tuple[Mark, Node]]
 
 
+class Bare(str):
+    """Text that was written without quotes, so that `5` may mean the number."""
+
+    __slots__ = ()
+
+
 def plain(node: Node) -> object:
     """The tree as dictionaries, lists, strings and None."""
     if isinstance(node, Mapping):
         return {key: plain(value) for key, (_, value) in node.entries.items()}
     if isinstance(node, Sequence):
         return [plain(item) for item in node.items]
-    return node.text
+    return Bare(node.text) if node.bare and node.text is not None else node.text
 
 
 def find(node: Node, path: Path) -> Node | None:

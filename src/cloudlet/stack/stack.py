@@ -13,6 +13,7 @@ from cloudlet.stack.egress import Egress
 from cloudlet.stack.fields import Host, Model, Name
 from cloudlet.stack.gateway import Gateway
 from cloudlet.stack.identity import Identity
+from cloudlet.stack.observe import Observe
 from cloudlet.stack.service import Service
 
 
@@ -26,6 +27,7 @@ class Stack(Model):
     gateway: Gateway | None = Field(default=None, description="The front door; without it nothing is routed.")
     identity: Identity = Field(default=Identity(), description="Credentials, roles and policies.")
     egress: Egress | None = Field(default=None, description="What services may reach outside; without it everything.")
+    observe: Observe = Field(default=Observe(), description="Where measurements go.")
     databases: dict[Name, DatabaseEntry] = Field(default={}, description="Databases by name.")
     caches: dict[Name, CacheEntry] = Field(default={}, description="Caches by name.")
 

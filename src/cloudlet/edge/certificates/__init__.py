@@ -7,7 +7,19 @@ default.
 from __future__ import annotations
 
 from cloudlet.edge.certificates.authority import DevelopmentAuthority, development_names
-from cloudlet.edge.certificates.files import CertificateFiles, combined
-from cloudlet.edge.certificates.folder import install
+from cloudlet.edge.certificates.files import CertificateFiles, authorities, combined
+from cloudlet.edge.certificates.folder import install, install_file
 
-__all__ = ["CertificateFiles", "DevelopmentAuthority", "combined", "development_names", "install"]
+__all__ = [
+    "AUTHORITIES",
+    "CertificateFiles",
+    "DevelopmentAuthority",
+    "authorities",
+    "combined",
+    "development_names",
+    "install",
+    "install_file",
+]
+
+#: the file of those whose client certificates are taken, in the edge's folder
+AUTHORITIES = "client-authorities.pem"

@@ -41,6 +41,27 @@ def combined(files: CertificateFiles, now: datetime | None = None) -> bytes:
     return pem(chain, key)
 
 
+def authorities(file: Path, now: datetime | None = None) -> bytes:
+    """Certificates of authorities as PEM, nothing else of the file. Raises OperatorError: it cannot be read, holds no
+    certificate, or one that is not an authority's or has expired."""
+    chain = _chain(file)
+    for certificate in chain:
+        if not _is_authority(certificate):
+            raise OperatorError(
+                f"{file} holds a certificate that is no authority's ({_subject(certificate)}); "
+                "`edge.client_certificates` names who signs the clients' certificates"
+            )
+        _check_time(certificate, file, now or datetime.now(UTC))
+    return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in chain)
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return certificate.issuer == certificate.subject  # version 1, signed by itself
+
+
 def pem(chain: list[x509.Certificate], key: PrivateKeyTypes) -> bytes:
     """Chain, then key, the key unencrypted."""
     certificates = b"".join(certificate.public_bytes(Encoding.PEM) for certificate in chain)

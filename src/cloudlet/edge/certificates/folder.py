@@ -34,6 +34,14 @@ def install(pems: Sequence[bytes], folder: Path, user: User | None = None) -> Pa
     return folder
 
 
+def install_file(file: Path, content: bytes, user: User | None = None) -> None:
+    """A single one, in a folder that is there. Raises OperatorError when it cannot be written."""
+    try:
+        write_private(file, content, user)
+    except OSError as error:
+        raise OperatorError(f"cannot write certificates to {file}: {error.strerror}") from error
+
+
 def _make_folder(folder: Path, user: User | None = None) -> None:
     """A folder that the user's group may list, and nobody else. Raises OSError."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -20,6 +20,7 @@ from cloudlet.edge.steps import (
     protect,
     rewrite,
     routing,
+    timeouts,
     trace,
 )
 from cloudlet.edge.steps.fragment import Fragment
@@ -31,6 +32,7 @@ ORDER: tuple[Callable[[EdgeConfiguration], Fragment], ...] = (
     trace.fragment,
     routing.fragment,
     count.fragment,
+    cors.mark,
     addresses.fragment,
     limit_addresses.fragment,
     cors.fragment,
@@ -43,6 +45,7 @@ ORDER: tuple[Callable[[EdgeConfiguration], Fragment], ...] = (
     rewrite.fragment,
     headers.fragment,
     compression.fragment,
+    timeouts.fragment,
 )
 
 

@@ -8,5 +8,7 @@ ROUTE = 0
 BREAKER = 1
 #: requests held; door
 HOLD = 2
+#: requests of each service of a route over several; gateway
+VARIANT = 2
 #: rate limits, one each for as many as a route stacks; gateway
 FIRST_LIMIT = 3

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import Field, model_validator
 
-from cloudlet.stack.fields import FilePath, Model, Name, PositiveDuration, Text
+from cloudlet.stack.fields import FilePath, JsonValue, Model, Name, PositiveDuration, Text
 from cloudlet.stack.findings import Fault
 
 
@@ -20,10 +18,10 @@ class Call(Model):
 
 
 class Aggregate(Model):
-    """Several services asked at once, and one answer. What failed is null, and named in `Cloudlet-Partial`."""
+    """Several services asked at once, and one answer. What failed is null, and named in `X-Partial`."""
 
     calls: dict[Name, Call] = Field(description="The calls by name.")
-    answer: Any = Field(
+    answer: JsonValue = Field(
         default=None,
         description='The answer; `"{order}"` is a call\'s whole body, `"{order.total}"` a field of it. Each call under '
         "its name where it is left out.",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from cloudlet.stack.fields import Model, Text
-from cloudlet.stack.gateway.accepting import Protect
+from cloudlet.stack.fields import Model
+from cloudlet.stack.gateway.accepting import MediaType, Protect
 from cloudlet.stack.gateway.cors import Cors
 from cloudlet.stack.gateway.limits import RateLimit
 from cloudlet.stack.gateway.listen import Listen
@@ -18,7 +18,8 @@ from cloudlet.stack.gateway.targets import MaintenanceMode
 class Compression(Model):
     """gzip at the edge, for clients that accept it and answers that are not compressed yet."""
 
-    types: tuple[Text, ...] = Field(
+    types: tuple[MediaType, ...] = Field(
+        min_length=1,
         default=(
             "text/html",
             "text/css",
@@ -43,4 +44,9 @@ class Gateway(Model):
     headers: Headers = Field(default=Headers(), description="Headers set, added, removed, on all routes.")
     protect: Protect | None = Field(default=None, description="Rules against attacks, where a route says nothing.")
     compression: Compression | None = Field(default=None, description="gzip; `{}` for the usual types.")
+    trace: bool = Field(
+        default=False,
+        description="W3C trace context: a valid `traceparent` is passed on, any other request gets one. Off, "
+        "what comes goes through as it is.",
+    )
     maintenance: MaintenanceMode = Field(default=None, description="503 for everything.")

@@ -11,13 +11,19 @@ from cloudlet.stack.fields import FilePath, Model, Name, Shorthand, Text
 from cloudlet.stack.findings import Fault
 
 
-def _network(value: str) -> str:
+def network(value: str) -> str:
+    """As `10.0.0.0/8`; IPv4 written within IPv6 (`::ffff:10.0.0.7`) is IPv4, as it is for whoever asks. Raises
+    Fault."""
     try:
-        return str(ipaddress.ip_network(value, strict=False))
+        found = ipaddress.ip_network(value, strict=False)
     except ValueError as error:
         raise Fault(
             f'"{value}" is neither an IP address nor a network', "write 10.0.0.7, 10.0.0.0/8 or 2001:db8::/32"
         ) from error
+    if isinstance(found, ipaddress.IPv6Network) and found.prefixlen >= 96:
+        mapped = found.network_address.ipv4_mapped
+        return f"{mapped}/{found.prefixlen - 96}" if mapped is not None else str(found)
+    return str(found)
 
 
 def _one(value: Any) -> Any:
@@ -28,9 +34,17 @@ def _listed(value: Any) -> Any:
     return {"addresses": value} if isinstance(value, (str, list)) else value
 
 
-Network = Annotated[str, AfterValidator(_network), WithJsonSchema({"type": "string", "title": "address or network"})]
+def _word(value: str) -> str:
+    if not value or any(character.isspace() or character in ",\"\\" for character in value):
+        raise Fault(f'"{value}" is no name of a role or scope', "write it without blanks, commas and quotes")
+    return value
+
+
+Network = Annotated[str, AfterValidator(network), WithJsonSchema({"type": "string", "title": "address or network"})]
 Names = Annotated[tuple[Name, ...], Shorthand(_one, {"type": "string", "title": "name"})]
-Words = Annotated[tuple[Text, ...], Shorthand(_one, {"type": "string", "title": "text"})]
+#: the name of a role or a scope, which are listed in headers
+Word = Annotated[Text, AfterValidator(_word)]
+Words = Annotated[tuple[Word, ...], Shorthand(_one, {"type": "string", "title": "text"})]
 
 
 class AddressList(Model):
@@ -71,6 +85,9 @@ class Require(Model):
 
     @model_validator(mode="after")
     def _something(self) -> Require:
+        if self.optional and (self.roles or self.scopes or self.policies):
+            fix = "take `optional` out, or give roles, scopes and policies to a route of their own"
+            raise Fault("lets everybody pass who shows no credential, so roles, scopes and policies bind nobody", fix)
         if not self.credentials:
             fix = "name one: `jwt: NAME`, `api_key: true`, `basic: NAME`, `oauth: NAME`, `oidc: NAME`"
             raise Fault("requires something of a request, but accepts no credential", fix)

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from cloudlet.stack.fields import HeaderName, HeaderValue, Model, Shorthand, Text
+from cloudlet.stack.fields import HeaderName, HeaderValue, JsonValue, Model, Shorthand, Text, matching, text
+from cloudlet.stack.gateway.matching import Parameter
 
 
 def _path(value: Any) -> Any:
@@ -34,16 +35,22 @@ class Headers(Model):
 
 
 class QueryChanges(Model):
-    """Changes of query parameters."""
+    """Changes of query parameters. In values, the path's parameters are filled in."""
 
-    set: dict[Text, Text] = Field(default={}, description="Replaces or adds.")
-    remove: tuple[Text, ...] = Field(default=(), description="Takes out.")
+    set: dict[Parameter, HeaderValue] = Field(default={}, description="Replaces or adds.")
+    remove: tuple[Parameter, ...] = Field(default=(), description="Takes out.")
+
+
+_NEW_PATH = r"^/(?!/)(?:[A-Za-z0-9._~!&()+,;=:@/{}-]|%[0-9A-Fa-f]{2})*$"
+NewPath = Annotated[
+    str, matching(_NEW_PATH, "a path to rewrite to", "begin it with one /, without a query"), text(_NEW_PATH, "path")
+]
 
 
 class Rewrite(Model):
     """What the service is asked for instead. The path's parameters are filled in; `{rest}` is what `*` took."""
 
-    path: Text | None = Field(default=None, description="The new path, e.g. `/orders/{id}` or `/{rest}`.")
+    path: NewPath | None = Field(default=None, description="The new path, e.g. `/orders/{id}` or `/{rest}`.")
     query: QueryChanges = Field(default=QueryChanges(), description="Changes of the query.")
 
 
@@ -53,7 +60,7 @@ class FieldChanges(Model):
     rename: dict[Text, Text] = Field(default={}, description="Old name to new.")
     drop: tuple[Text, ...] = Field(default=(), description="Fields to take out.")
     keep: tuple[Text, ...] = Field(default=(), description="The only fields to keep.")
-    add: dict[Text, Any] = Field(default={}, description="Fields to add, with their values.")
+    add: dict[Text, JsonValue] = Field(default={}, description="Fields to add, with their values.")
 
 
 class Body(Model):

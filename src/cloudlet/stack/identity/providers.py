@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from cloudlet.stack.fields import Duration, FilePath, HeaderName, Model, PositiveDuration, Shorthand, Text
 from cloudlet.stack.findings import Fault
+from cloudlet.stack.gateway.requirements import Words
 
 JwtAlgorithm = Literal[
     "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
@@ -21,6 +22,23 @@ def _one(value: Any) -> Any:
 
 def _nothing(value: Any) -> Any:
     return {} if value in (None, True, "true") else value
+
+
+def _located(value: str, info: ValidationInfo) -> str:
+    """An address as it is; a path from the file's own folder."""
+    if "://" in value:
+        return value
+    return str(Path(info.context["directory"] if info.context else Path.cwd(), value))
+
+
+def _user(value: str) -> str:
+    """RFC 7617, 2: the name ends at the first colon."""
+    if not value or ":" in value or not value.isprintable():
+        raise Fault(f'"{value}" is no user: the name ends at the first colon', "write it without colons")
+    return value
+
+
+UserName = Annotated[Text, AfterValidator(_user)]
 
 
 class ApiKeys(Model):
@@ -49,7 +67,9 @@ class Jwt(Model):
     keys: Annotated[tuple[FilePath, ...], Shorthand(_one, {"type": "string"})] = Field(
         default=(), description="Public keys in PEM."
     )
-    jwks: Text | None = Field(default=None, description="The address of a key set, or a file; read again on rotation.")
+    jwks: Annotated[Text, AfterValidator(_located)] | None = Field(
+        default=None, description="The address of a key set, or a file; read again on rotation."
+    )
     issue: Annotated[Issue, Shorthand(_nothing, {"type": "boolean"})] | None = Field(
         default=None, description="cloudlet gives out these tokens itself."
     )
@@ -95,7 +115,7 @@ class BasicUser(Model):
     """One user of a list."""
 
     password: Text = Field(description="`${secret:NAME}`.")
-    roles: tuple[Text, ...] = Field(default=(), description="The roles.")
+    roles: Words = Field(default=(), description="The roles.")
 
 
 def _password(value: Any) -> Any:
@@ -105,7 +125,7 @@ def _password(value: Any) -> Any:
 class Basic(Model):
     """Users with passwords (RFC 7617), for tools and small teams."""
 
-    users: dict[Text, Annotated[BasicUser, Shorthand(_password, {"type": "string"})]] = Field(
+    users: dict[UserName, Annotated[BasicUser, Shorthand(_password, {"type": "string"})]] = Field(
         description="User to password, or `{password, roles}`."
     )
     realm: Text = Field(default="cloudlet", description="What browsers show.")
@@ -114,7 +134,7 @@ class Basic(Model):
 class Role(Model):
     """A role."""
 
-    includes: tuple[Text, ...] = Field(default=(), description="Roles that it also is.")
+    includes: Words = Field(default=(), description="Roles that it also is.")
 
 
 class Policy(Model):
@@ -122,7 +142,7 @@ class Policy(Model):
     the path, `{method}` the method, `{host}` the host."""
 
     claims: dict[Text, Text] = Field(description="Claim to value.")
-    unless_roles: tuple[Text, ...] = Field(default=(), description="Roles that it does not bind.")
+    unless_roles: Words = Field(default=(), description="Roles that it does not bind.")
 
 
 ApiKeysOrTrue = Annotated[ApiKeys, Shorthand(_nothing, {"type": "boolean"})]

@@ -12,13 +12,21 @@ from cloudlet.stack.findings import Finding
 from cloudlet.stack.rules import (
     addresses,
     balancing,
+    documents,
+    egress,
     environment,
+    gateway_service,
+    grpc,
+    identity,
+    issuing,
+    limits,
     names,
     programs,
     protocols,
     quantities,
     references,
     routes,
+    shape,
 )
 from cloudlet.stack.rules.design import Design
 
@@ -32,8 +40,16 @@ RULES = (
     *balancing.RULES,
     *quantities.RULES,
     *addresses.RULES,
+    *identity.RULES,
+    *issuing.RULES,
+    *limits.RULES,
     *environment.RULES,
     *programs.RULES,
+    *gateway_service.RULES,
+    *grpc.RULES,
+    *documents.RULES,
+    *egress.RULES,
+    *shape.RULES,
 )
 
 

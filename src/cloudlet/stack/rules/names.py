@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from cloudlet.stack.findings import Finding
@@ -11,6 +12,8 @@ from cloudlet.stack.rules.design import KINDS, Design, Rule
 OWN_PREFIX = "cloudlet-"
 #: the first words of cloudlet's own processes (`edge-7`)
 _OWN_PROCESSES = frozenset({"edge", "keeper", "nats"})
+#: and of the edge's replicas (`edge-2-7`)
+_EDGE_REPLICA = re.compile(r"edge-[2-9]")
 #: databases that every PostgreSQL cluster has
 _OF_POSTGRES = frozenset({"postgres", "template0", "template1"})
 _ENGINES = {"databases": "postgres", "caches": "valkey"}
@@ -35,7 +38,7 @@ def not_our_own(design: Design) -> Iterator[Finding]:
                 message = f'{section}.{name}: names that begin with "{OWN_PREFIX}" are cloudlet\'s own'
                 yield Finding((section, name), message, f"name it {name.removeprefix(OWN_PREFIX)}", key=True)
     for name in design.declared("services"):
-        if name in _OWN_PROCESSES:
+        if name in _OWN_PROCESSES or _EDGE_REPLICA.fullmatch(name):
             message = f'services.{name}: "{name}" is what cloudlet calls processes of its own'
             yield Finding(("services", name), message, f"name it {name}-service", key=True)
     for name in design.declared("databases"):

@@ -1,0 +1,90 @@
+"""Repeats of requests that may be repeated: how often, on which side of the door, and within which budget.
+
+    retries-again.map   backend → how many requests the door was asked to repeat, since the start; counted by the rule
+                        that asks
+    retries-spent.map   backend → "90 of 400" while its budget is spent: repeats of requests in the last ten seconds.
+                        Written by retries.lua, which looks at HAProxy's counters several times a second
+
+Repeats never multiply: a request that came through the door with one server or none is repeated by the door alone, and
+any other by its backend alone. What was never sent (no server, a refused connection) is not a repeat and is not counted.
+
+Why Lua: HAProxy's rules cannot see a repeat, its counters can be read in Lua only, and it goes on while cloudlet is
+dead. `policy/retry_budget.py` is its twin.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from cloudlet.contracts.edge import Backend, EdgeConfiguration
+
+AGAIN, SPENT, LUA = "retries-again.map", "retries-spent.map", "retries.lua"
+#: the repeats of the usual door
+USUAL_ATTEMPTS = 3
+#: by which a request is known whose repeats are the door's
+BY_DOOR = "{ var(txn.again) -m found }"
+
+
+def budgets(configuration: EdgeConfiguration) -> dict[str, float]:
+    return {b.name: b.retry_budget for b in configuration.backends if _limited(b) and b.retry_budget is not None}
+
+
+def retry_files(configuration: EdgeConfiguration) -> dict[str, str]:
+    limits = budgets(configuration)
+    if not limits:
+        return {}
+    table = ", ".join(f'["{name}"] = {share:g}' for name, share in limits.items())
+    body = files("cloudlet.edge").joinpath(LUA).read_text(encoding="utf-8")
+    return {AGAIN: "", SPENT: "", LUA: f"local BUDGETS = {{ {table} }}\n{body}"}
+
+
+def retry_process(configuration: EdgeConfiguration) -> list[str]:
+    """Lines of `global`."""
+    return [f"lua-load {LUA}"] if budgets(configuration) else []
+
+
+def door_attempts(configuration: EdgeConfiguration) -> dict[int, list[str]]:
+    """Backends by how often the door repeats their requests, where that is not the usual number."""
+    found: dict[int, list[str]] = {}
+    for backend in configuration.backends:
+        if backend.mode == "http" and backend.retries not in (0, USUAL_ATTEMPTS):
+            found.setdefault(backend.retries, []).append(backend.name)
+    return found
+
+
+def mark_repeats(configuration: EdgeConfiguration) -> list[str]:
+    """At the door: whose repeats are the door's. A request that was held has met no server yet."""
+    never = [b.name for b in configuration.backends if b.mode == "http" and not b.retries]
+    spent = f"!{{ var(txn.backend),map_str({SPENT}) -m found }}" if budgets(configuration) else ""
+    conditions = [
+        "{ var(txn.repeatable) -m found }",
+        "!{ var(txn.wait) -m found }",
+        "{ var(txn.backend),nbsrv le 1 }",
+        f"!{{ var(txn.backend) -m str {' '.join(never)} }}" if never else "",
+        spent,
+    ]
+    return [f"http-request set-var(txn.again) bool(true) if {' '.join(filter(None, conditions))}"]
+
+
+def count_again(configuration: EdgeConfiguration, condition: str) -> list[str]:
+    if not budgets(configuration):
+        return []
+    more = f"%[var(txn.backend),map_str_int({AGAIN},0),add(1)]"
+    return [f"http-after-response set-map({AGAIN}) %[var(txn.backend)] {more} if {condition}"]
+
+
+def retry_lines(backend: Backend, repeatable: str) -> list[str]:
+    """Of a backend. Not on a 5xx or a timeout: those are answers, and asking again would multiply the load that
+    caused them."""
+    if not backend.retries:
+        return []
+    spent = f"{{ str({backend.name}),map_str({SPENT}) -m found }}"
+    return [
+        "retry-on conn-failure empty-response junk-response",
+        f"http-request disable-l7-retry unless {repeatable}",
+        f"http-request disable-l7-retry if {BY_DOOR}{f' || {spent}' if backend.retry_budget is not None else ''}",
+    ]
+
+
+def _limited(backend: Backend) -> bool:
+    return backend.mode == "http" and bool(backend.retries)
