@@ -55,9 +55,7 @@ class ApiKeys:
         known = [key for key in self._store.api_keys() if key.good(now) or _ended(key) > now - keys.KEPT]
         return [_status(key, now) for key in sorted(known, key=lambda key: -key.created)]
 
-    async def issue(
-        self, user: str, roles: list[str], scopes: list[str], lifetime: float | None, by: int
-    ) -> IssuedKey:
+    async def issue(self, user: str, roles: list[str], scopes: list[str], lifetime: float | None, by: int) -> IssuedKey:
         """Raises OperatorError for a name that cannot be."""
         text, key = keys.issue(user, roles, scopes, lifetime, by, time.time())
         self._forget_ended()

@@ -85,10 +85,10 @@ def told(before: BreakerState, now: BreakerState) -> Iterable[tuple[str, str, st
         yield opened
         opens = False
     if trials:
-        failed = trials - (1 if closes else 0) - (1 if now.trial else 0)
         yield "info", "breaker half-open", "one request at a time tries the service"
-        if failed > 0:
-            yield "warning", "breaker opened again", f"{failed} trial{'s' if failed > 1 else ''} failed"
+    failed = trials + before.trial - now.trial - closes
+    if failed > 0:
+        yield "warning", "breaker opened again", f"{failed} trial{'s' if failed > 1 else ''} failed"
     if closes:
         yield "info", "breaker closed", "a trial succeeded"
     if opens:

@@ -88,7 +88,9 @@ class Certificates:
     def warnings(self) -> list[str]:
         """What status shows: what ends soon, and what could not be used."""
         now = datetime.now(UTC)
-        ending = [f"the certificate of {name} {_ends(end, now)}" for name, end in self._ends.items() if end - now < _SOON]
+        ending = [
+            f"the certificate of {name} {_ends(end, now)}" for name, end in self._ends.items() if end - now < _SOON
+        ]
         return [*ending, *self._problems.values()]
 
     def _take(self, stack: Stack) -> None:
@@ -102,6 +104,10 @@ class Certificates:
                 self._ill(files.certificate, error)
                 if files.certificate in self._good:
                     good[files.certificate] = self._good[files.certificate]
+        if self._good and not good:
+            self._ill(self._paths.edge, OperatorError("no file with a certificate is left"))
+        else:
+            self._problems.pop(self._paths.edge, None)
         self._good = good or self._good
 
     def _authorities(self, file: Path) -> bytes | None:

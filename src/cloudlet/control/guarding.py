@@ -126,7 +126,9 @@ class Guarding:
         try:
             found = networks.read(path)
         except OperatorError as error:
-            self._journal.error(str(path), "list of addresses not taken", f"{error}; the last good one goes on counting")
+            self._journal.error(
+                str(path), "list of addresses not taken", f"{error}; the last good one goes on counting"
+            )
             return
         self._known = replace(self._known, networks={**self._known.networks, str(path): found})
         self._journal.info(str(path), "list of addresses taken", f"it changed; it has {len(found)} entries")
@@ -163,7 +165,9 @@ class Guarding:
             return verification.of_pem(_public(issuing_key(self._secrets)), ("ES256",), where)
         if jwt.jwks is not None:
             return verification.of_set(await self._set(where, jwt.jwks), jwt.algorithms)
-        return [key for path in jwt.keys for key in verification.of_pem(_content(path, where), jwt.algorithms, str(path))]
+        return [
+            key for path in jwt.keys for key in verification.of_pem(_content(path, where), jwt.algorithms, str(path))
+        ]
 
     async def _set(self, where: str, address: str) -> dict[str, Any]:
         try:
@@ -200,9 +204,7 @@ def _content(path: Path, where: str) -> bytes:
 
 def _public(private: str) -> bytes:
     key = serialization.load_pem_private_key(private.encode(), None)
-    return key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    return key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def _algorithms(issuer: JwtIssuer) -> set[str]:

@@ -1,9 +1,9 @@
 """The control API's part for API keys. Whoever asks is known by the socket's peer credentials (unix(7)).
 
-    GET  /v1/keys              every key, never a secret
-    POST /v1/keys              issue: {user, roles, scopes, lifetime} → the key's text, once
-    POST /v1/keys/ID/rotate    {overlap}, in seconds → the new text
-    POST /v1/keys/ID/revoke    refused from the answer on
+GET  /v1/keys              every key, never a secret
+POST /v1/keys              issue: {user, roles, scopes, lifetime} → the key's text, once
+POST /v1/keys/ID/rotate    {overlap}, in seconds → the new text
+POST /v1/keys/ID/revoke    refused from the answer on
 """
 
 from __future__ import annotations

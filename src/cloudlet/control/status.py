@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Mapping
 
 from cloudlet.contracts.edge import BackendStatistics, ServerState, ServerStatistics
+from cloudlet.control import egress
 from cloudlet.control.engines import EngineRun
 from cloudlet.control.measuring import Usage
 from cloudlet.control.store import Instance
@@ -48,7 +49,13 @@ async def stack_status(system: System) -> StackStatus:
         addresses=_addresses(system),
         services=services,
         engines=engines,
-        warnings=[*system.users.warnings(), *system.breakers.warnings(now), *_limits(system)],
+        warnings=[
+            *system.users.warnings(),
+            *egress.warnings(system.desired.stack),
+            *system.breakers.warnings(now),
+            *system.certificates.warnings(),
+            *_limits(system),
+        ],
     )
 
 

@@ -25,9 +25,11 @@ from cloudlet.control.announcing import ServiceAnnouncer
 from cloudlet.control.api_keys import ApiKeys, records_file
 from cloudlet.control.audit import Audit
 from cloudlet.control.breakers import Breakers
-from cloudlet.control.certificates import ensure_certificates
+from cloudlet.control.certificates import Certificates, Served
 from cloudlet.control.desired import Desired
+from cloudlet.control.egress import EGRESS, Outbound, confined
 from cloudlet.control.ending import end_all
+from cloudlet.control.enforcement import Enforcement
 from cloudlet.control.engines import Engines
 from cloudlet.control.forwarders import Datagrams, Forwarders, is_forwarder
 from cloudlet.control.guarding import Guarding
@@ -57,8 +59,8 @@ Step = Callable[[str], None]
 #: seconds that requests in flight are given when the stack goes down, and between two looks at them
 _DOWN_DRAIN = 10.0
 _LOOK = 0.02
-#: seconds between two looks whether a certificate is due or a user's file has changed
-_RENEW = 3600.0
+#: seconds between two looks at the times of the user's certificates
+_LOOK_AT_FILES = 1.0
 #: seconds between two attempts to bring edge, engines and sockets to what is wanted, when the first one failed
 _SETTLE_AGAIN = 5.0
 
@@ -80,7 +82,8 @@ class System:
         self.telemetry = Telemetry(self._measured, self.journal)
         self.secrets = Secrets(paths.secrets)
         self.own = Own(paths, self.secrets)
-        self.desired = Desired(file, self.store, self.journal, self.own.complete)
+        self.outbound, self.enforcement = Outbound(paths, self.secrets), Enforcement(paths)
+        self.desired = Desired(file, self.store, self.journal, self._complete)
         self.guarding = Guarding(paths, self.secrets, self.journal)
         self.keys = ApiKeys(self.store, self.journal, records_file(paths), self._gateway_user, self._tell_edge)
         self.users = Users(paths, self.store, self._needs)
@@ -104,7 +107,8 @@ class System:
             settle=self._settle_again,
             measure=self._measure,
         )
-        self._certificates: Path | None = None
+        self.certificates = Certificates(paths, self.journal)
+        self._served = Served()
         self._changing = asyncio.Lock()
         self._settled_or_tried = math.inf
         self._tasks: set[asyncio.Task[None]] = set()
@@ -143,7 +147,7 @@ class System:
             raise
         self._task(self._watch_exits(exits))
         self._task(self.loop.run())
-        self._task(self._renew_certificates())
+        self._task(self._watch_certificates())
         self._task(self.guarding.run(self._guard_changed))
         self._task(self.audit.run())
         return plan
@@ -166,20 +170,24 @@ class System:
         plan = self.desired.plan(new)
         if plan.undoes and not undo:
             raise Refused("; ".join(plan.undoes) + "; say --yes to take it back")
-        completed = self.own.complete(new)
+        problem = self.enforcement.problem(new)
+        if problem:
+            raise Refused(problem)
+        completed = self._complete(new)
         self.resources.require_binaries(completed)
-        certificates = ensure_certificates(new, self.paths, self.users.of("edge"))
+        served = self.certificates.ensure(new, self.users.of("edge"), time.time())
         known = await self.guarding.prepare(completed)
         held = await sockets.hold(completed, self.keeper, self.store)
         self._step("addresses held")
         self.desired.accept(new)
         self._unsettle()
         self._step("wish recorded")
-        self.held, self._certificates = held, certificates
+        self.held, self._served = held, served
         self.guarding.accept(known)
         self.telemetry.apply(new)
         self.resources.load(completed, await self.keeper.processes())
         self._write_own()
+        self._close_direct_way()
         if processes is not None:
             self.instances.load({name for name, process in processes.items() if process.exit is None})
             await self.edge.start(self.configuration())
@@ -190,8 +198,21 @@ class System:
         await self._settle()
         return replace(plan, applied=True)
 
+    def _complete(self, stack: Stack) -> Stack:
+        return self.outbound.complete(self.own.complete(stack))
+
+    def _close_direct_way(self) -> None:
+        """Before any instance starts, and again when cloudlet adopts: the rules are the kernel's and may be gone."""
+        stack = self.desired.stack
+        if stack.egress is None or stack.egress.mode != "enforced":
+            self.enforcement.remove()
+            return
+        users = [self.users.of(name) for name in confined(self.desired.services())]
+        self.enforcement.apply(stack.name, [user.uid for user in users if user is not None])
+
     def _write_own(self) -> None:
         stack = self.desired.stack
+        self.outbound.write(stack, self.users.of(EGRESS) if EGRESS in stack.services else None)
         if GATEWAY in stack.services:
             listeners = {request.backend: held for request, held in self.held if request.internal}
             store = listeners.get(engine_backend(STORE))
@@ -223,6 +244,7 @@ class System:
             self.journal.info("cloudlet", "going down", "instances, edge and engines end, in this order")
             await self._drain_all()
             ended = await end_all(self.keeper, self.journal)
+            self.enforcement.remove()
             self.store.clear()
         return ended
 
@@ -261,8 +283,9 @@ class System:
             self.instances.records.values(),
             self.resources.ports(),
             self.held,
-            self._certificates,
+            self._served.folder,
             self.steering.weights,
+            authorities=self._served.authorities,
             guard=self.guarding.guard(self.keys.records(), self._asked()),
             limit_store=self.resources.limit_store(),
         )
@@ -317,6 +340,9 @@ class System:
         used = {}
         for name in self.desired.service(service).uses:
             held = listeners[f"internal-{name}"]
+            if name == EGRESS:
+                used[name] = self.outbound.environment(self.desired.stack, service, held.host, held.port)
+                continue
             found = self.resources.environment(service, name, held)
             used[name] = found if found is not None else self._service_address(name, held)
         return used
@@ -414,15 +440,19 @@ class System:
         elif not self.engines.exited(end) and not is_forwarder(end.name):
             await self.instances.exited(end)
 
-    async def _renew_certificates(self) -> None:
-        """Certificates are renewed well before they expire; the edge takes changed ones by a succession."""
+    async def _watch_certificates(self) -> None:
+        """Renewed, added and removed files count within seconds, and cloudlet's own are renewed well before they
+        expire; HAProxy takes them over its socket."""
         while True:
-            await asyncio.sleep(_RENEW)
+            await asyncio.sleep(_LOOK_AT_FILES)
             try:
-                self._certificates = ensure_certificates(self.desired.stack, self.paths, self.users.of("edge"))
-                await self.edge.apply(self.configuration(), self.steering.out())
-            except CloudletError as error:
-                self.journal.error("edge", "certificates not renewed", f"{error}; tried again in {_RENEW:.0f} s")
+                served = self.certificates.look(self.desired.stack, self.users.of("edge"), time.time())
+                if served is not None:
+                    self._served = served
+                    self._unsettle()
+                    self._wake()
+            except (CloudletError, OSError) as error:
+                self.journal.error("edge", "certificates not renewed", f"{error}; tried again")
 
     def _task(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

@@ -25,6 +25,7 @@ from cloudlet.contracts.edge import (
 from cloudlet.contracts.guard import Guard
 from cloudlet.contracts.limits import LimitStore
 from cloudlet.contracts.process import HeldSocket
+from cloudlet.control.static_files import content
 from cloudlet.control.store import Instance
 from cloudlet.policy.lifecycle import Phase
 from cloudlet.stack import Gateway, Service, Stack
@@ -120,6 +121,7 @@ def edge_configuration(
     weights: Mapping[str, int],
     guard: Guard | None = None,
     limit_store: LimitStore | None = None,
+    authorities: Path | None = None,
 ) -> EdgeConfiguration:
     """What HAProxy is to do now.
 
@@ -133,7 +135,7 @@ def edge_configuration(
         if is_balanced(service)
     ]
     engines = [_engine_backend(resource, port) for resource, port in engine_ports.items()]
-    listeners = [_listener(request, held, certificates) for request, held in sockets if not request.datagram]
+    listeners = [_listener(r, held, certificates, authorities) for r, held in sockets if not r.datagram]
     return EdgeConfiguration(
         listeners=tuple(listeners),
         backends=(*backends, *engines),
@@ -159,10 +161,13 @@ def route(design: RouteDesign) -> Route:
         name=design.name or "",
         design=design,
         targets=tuple((target.service, target.weight) for target in design.to) if several else (),
+        content=content(design.static.file) if design.static and design.static.file else "",
     )
 
 
-def _listener(request: SocketRequest, held: HeldSocket, certificates: Path | None) -> Listener:
+def _listener(
+    request: SocketRequest, held: HeldSocket, certificates: Path | None, authorities: Path | None
+) -> Listener:
     return Listener(
         socket=held.name,
         descriptor=held.descriptor,
@@ -170,6 +175,7 @@ def _listener(request: SocketRequest, held: HeldSocket, certificates: Path | Non
         backend=request.backend,
         certificates=certificates if request.tls else None,
         internal=request.internal,
+        client_authorities=authorities if request.tls else None,
     )
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 from cloudlet.contracts.edge import Backend, EdgeConfiguration, Server
 from cloudlet.edge.generation import Record
+from cloudlet.edge.internal import is_internal
 from cloudlet.errors import EngineFailed
 
 #: management.txt, 9.3: one line for each server, with its place, weight and administrative state
 COMMAND = "show servers state"
 _FORCED_MAINTENANCE, _FORCED_DRAIN = 0x01, 0x08
-_OWN = "cloudlet-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def parse(answer: str) -> Live:
         raise EngineFailed(f"haproxy answered `{COMMAND}` with {answer[:80]!r}, which is no table")
     columns = lines[0].removeprefix("# ").split()
     rows = (dict(zip(columns, line.split(), strict=False)) for line in lines[1:])
-    return Live(tuple(_server(row) for row in rows if not row["be_name"].startswith(_OWN)))
+    return Live(tuple(_server(row) for row in rows if not is_internal(row["be_name"])))
 
 
 def _server(row: dict[str, str]) -> LiveServer:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from cloudlet.contracts.edge import BackendStatistics, ServerState, ServerStatistics
+from cloudlet.edge.internal import is_internal
 from cloudlet.edge.render_request import HOLD_TABLE
 from cloudlet.errors import EngineFailed
 
@@ -25,7 +26,6 @@ _STATES = {
 #: kinds of answers that end a request
 _FINAL = ("2xx", "3xx", "4xx", "5xx", "other")
 #: backends of our own that nobody asked for
-_OWN = "cloudlet-"
 
 
 class Row:
@@ -54,7 +54,7 @@ def parse(answer: str) -> tuple[BackendStatistics, ...]:
     for line in lines[1:]:
         row = Row(columns, next(csv.reader([line])) if '"' in line else line.split(","))
         name = row.text("pxname")
-        if name.startswith(_OWN):
+        if is_internal(name):
             continue
         if row.text("type") == _SERVER:
             servers.setdefault(name, []).append(_server(row))
