@@ -106,6 +106,10 @@ async def missing(client: httpx.AsyncClient, tally: Tally) -> int:
 
     async def lost(order: str, headers: dict[str, str]) -> bool:
         async with at_once:
-            return (await client.get(f"/api/orders/{order}", headers=headers)).status_code != 200
+            while True:
+                answer = await client.get(f"/api/orders/{order}", headers=headers)
+                if answer.status_code != 429:
+                    return answer.status_code != 200
+                await asyncio.sleep(float(answer.headers["retry-after"]))  # a long demo asks for a lot at its end
 
     return sum(await asyncio.gather(*(lost(*placed) for placed in tally.placed)))

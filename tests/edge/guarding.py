@@ -45,16 +45,16 @@ async def guard(harness: Harness, given: Guard, *routes: Route, threads: int = 2
     if not harness.upstreams:
         await harness.servers("a", 2)
     servers = [server_of(upstream) for upstream in harness.upstreams]
-    configuration = replace(
-        harness.configuration(backend("a", *servers), routes=routes), guard=given, threads=threads
-    )
+    configuration = replace(harness.configuration(backend("a", *servers), routes=routes), guard=given, threads=threads)
     if harness.edge.pid is None:
         await harness.edge.start(configuration)
     else:
         await harness.edge.apply(configuration)
 
 
-async def ask(harness: Harness, path: str = "/", headers: Mapping[str, str] | None = None, method: str = "GET") -> Answer:
+async def ask(
+    harness: Harness, path: str = "/", headers: Mapping[str, str] | None = None, method: str = "GET"
+) -> Answer:
     """On a connection of its own: one from before a succession is answered once more by the process of before."""
     said = {"Connection": "close", **(headers or {})}
     async with harness.client.request(method, path, headers=said, allow_redirects=False) as answer:

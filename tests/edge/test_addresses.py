@@ -66,7 +66,9 @@ async def test_lists_of_a_route_bind_that_route(harness: Harness) -> None:
         route("/*"),
     )
     await apply(harness, *routes)
-    found = {path: await status(harness, path) for path in ("/inside/x", "/inside-too/x", "/here/x", "/not-here/x", "/x")}
+    found = {
+        path: await status(harness, path) for path in ("/inside/x", "/inside-too/x", "/here/x", "/not-here/x", "/x")
+    }
     assert found == {"/inside/x": 403, "/inside-too/x": 403, "/here/x": 200, "/not-here/x": 403, "/x": 200}
     assert await status(harness, "/%69nside/x") == 403
     assert await status(harness, "//inside/x") == 403

@@ -16,7 +16,7 @@ from cloudlet.contracts.guard import VERIFY, Guard
 
 from . import tokens
 from .conftest import Harness
-from .guarding import Answer, bearer, guard, issuer, route
+from .guarding import bearer, guard, issuer, route
 
 SECRET = "what only the edge says"
 
@@ -99,7 +99,14 @@ async def test_an_inactive_or_odd_token_is_401(harness: Harness, verifier: Verif
         assert (await bearer(harness, token)).status == 401, token
     assert (await bearer(harness, "truthy")).status == 503
     assert (await bearer(harness, "x" * 9000)).status == 401
-    assert {question["token"] for question in verifier.questions} <= {"bad", '"},{"', "a\\u0000", "nobody", "line", "truthy"}
+    assert {question["token"] for question in verifier.questions} <= {
+        "bad",
+        '"},{"',
+        "a\\u0000",
+        "nobody",
+        "line",
+        "truthy",
+    }
 
 
 async def test_a_token_ends_with_its_answer(harness: Harness, verifier: Verifier) -> None:

@@ -48,9 +48,7 @@ async def test_every_scope_is_needed(harness: Harness) -> None:
     assert (await asked(harness, scope=["write", "read"])).status == 200
     answer = await asked(harness, scope="read")
     assert answer.status == 403
-    assert answer.headers["www-authenticate"] == [
-        'Bearer realm="shop", error="insufficient_scope", scope="read write"'
-    ]
+    assert answer.headers["www-authenticate"] == ['Bearer realm="shop", error="insufficient_scope", scope="read write"']
     assert (await asked(harness, scope="readwrite")).status == 403
 
 

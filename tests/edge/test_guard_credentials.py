@@ -1,4 +1,4 @@
-"""API keys, passwords, sessions and client certificates at the real edge, and lists of addresses beside hostile ones."""
+"""API keys, passwords, sessions and client certificates at the real edge, beside hostile ones."""
 
 from __future__ import annotations
 
@@ -193,7 +193,9 @@ async def test_other_pages_cannot_use_a_session(harness: Harness) -> None:
 async def test_of_several_credentials_one_counts(harness: Harness) -> None:
     """Authorization before a key before a session; a bad one is not made good by another."""
     text = "clk_1_" + "a" * 43
-    given = Guard(jwt={"shop": issuer()}, key_header="X-API-Key", keys=(key(text),), oidc=("people",), session_key=SESSION)
+    given = Guard(
+        jwt={"shop": issuer()}, key_header="X-API-Key", keys=(key(text),), oidc=("people",), session_key=SESSION
+    )
     required = {"jwt": "shop", "api_key": True, "oidc": "people"}
     await guard(harness, given, route("/*", required), route("/key/*", {"api_key": True}))
     everything = {**signed_in(), "X-API-Key": text, "Authorization": f"Bearer {tokens.token(sub='carol')}"}

@@ -208,7 +208,17 @@ async def test_a_large_token_and_its_claims_fit(harness: Harness) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ['{"a":1,"a":2}', '{"a":1} {}', "[" * 40 + "]" * 40, '{"a":"\\ud800"}', '{"a":01}', '{"a":tru}', '{"a":', '["x"]', "null"],
+    [
+        '{"a":1,"a":2}',
+        '{"a":1} {}',
+        "[" * 40 + "]" * 40,
+        '{"a":"\\ud800"}',
+        '{"a":01}',
+        '{"a":tru}',
+        '{"a":',
+        '["x"]',
+        "null",
+    ],
 )
 async def test_claims_that_two_readers_would_read_differently_are_refused(harness: Harness, text: str) -> None:
     """A good signature does not help a payload that is no clear JSON object."""

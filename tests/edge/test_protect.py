@@ -172,8 +172,8 @@ _LONG = {
 
 @pytest.mark.parametrize("what", _LONG)
 async def test_a_search_takes_no_long_time(harness: Harness, told: Told, what: str) -> None:
-    """The longest request that there can be, made for the patterns: its connection is answered within 100 ms (a
-    measured one takes 1 to 20), so nobody can make a thread stand still."""
+    """A body of 11 kB made for the patterns is answered at once (measured: 2 to 9 ms; the bound leaves room for a busy
+    machine), so nobody can make a thread stand still."""
     await start_told(harness, told, route(protect={**_BLOCK, "injections": "log"}))
     text = _LONG[what]
     request = _attack("body", text)

@@ -23,6 +23,7 @@ from cloudlet.contracts.edge import (
 )
 from cloudlet.edge.render import render
 from cloudlet.edge.settings import EdgeSettings, connections_for
+from cloudlet.stack.service import Breaker
 
 _GOLDEN = Path(__file__).parent / "golden"
 _SETTINGS = EdgeSettings(Path("/run/7.sock"), Path("/run/door.sock"), 20_000)
@@ -76,6 +77,22 @@ _CASES = {
         ),
         threads=2,
         log_sample=0.05,
+    ),
+    "resilient": EdgeConfiguration(
+        listeners=(
+            Listener(
+                "gateway-https@127.0.0.1:8443",
+                10,
+                certificates=Path("/state/certificates"),
+                client_authorities=Path("/state/client-authorities.pem"),
+            ),
+        ),
+        backends=(
+            Backend("web", breaker=Breaker(errors=0.5, over=10, at_least=20, open_for=5), retry_budget=0.2),
+            Backend("once", retries=1, retry_budget=0.1),
+            Backend("never", retries=0),
+        ),
+        routes=(Route("/*", "web"),),
     ),
 }
 

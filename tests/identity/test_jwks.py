@@ -2,46 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 
 from cloudlet.errors import ProviderFailed
 from cloudlet.identity.jwks import LARGEST, KeySets, refusal
-
-SET = {"keys": [{"kty": "EC"}]}
-
-
-class Issuer:
-    """Serves `body`, with `status`, or hangs."""
-
-    def __init__(self) -> None:
-        self.body, self.status, self.headers = json.dumps(SET), 200, {}
-        self.hang = asyncio.Event()
-        self.hang.set()
-        self.asked = 0
-
-    async def start(self) -> Issuer:
-        application = web.Application()
-        application.router.add_get("/{rest:.*}", self._serve)
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/keys"
-        return self
-
-    async def stop(self) -> None:
-        self.hang.set()
-        await self._runner.cleanup()
-
-    async def _serve(self, _: web.Request) -> web.Response:
-        self.asked += 1
-        await self.hang.wait()
-        return web.Response(status=self.status, text=self.body, headers=self.headers)
+from tests.support.issuer import SET, Issuer
 
 
 @pytest.fixture
@@ -77,7 +46,9 @@ async def test_a_set_is_fetched_and_kept(issuer: Issuer, tmp_path: Path) -> None
         ("{}", 302, "answered 302"),
     ],
 )
-async def test_what_is_no_set_changes_nothing(issuer: Issuer, tmp_path: Path, body: str, status: int, reason: str) -> None:
+async def test_what_is_no_set_changes_nothing(
+    issuer: Issuer, tmp_path: Path, body: str, status: int, reason: str
+) -> None:
     """Each is told by its reason, and a redirect is not followed."""
     sets = KeySets(tmp_path)
     await sets.fetch(issuer.url)
@@ -96,7 +67,8 @@ async def test_an_issuer_that_hangs_is_given_up(issuer: Issuer, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "address", ["http://issuer.example/keys", "ftp://127.0.0.1/keys", "file:///etc/passwd", "https://", "http://127.0.0.1.evil/"]
+    "address",
+    ["http://issuer.example/keys", "ftp://127.0.0.1/keys", "file:///etc/passwd", "https://", "http://127.0.0.1.evil/"],
 )
 async def test_addresses_that_anybody_could_answer_are_not_asked(tmp_path: Path, address: str) -> None:
     """Plain http only on this machine."""

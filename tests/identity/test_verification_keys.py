@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import pytest
@@ -32,7 +33,9 @@ def private(key: Any) -> bytes:
 
 def member(key: Any, **more: Any) -> dict[str, Any]:
     kind = jwk.RSAKey if isinstance(key, rsa.RSAPrivateKey) else jwk.ECKey
-    return {**kind.import_key(public(key)).as_dict(private=False), **more}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return {**kind.import_key(public(key)).as_dict(private=False), **more}
 
 
 def test_an_algorithm_is_of_the_keys_kind_and_curve() -> None:

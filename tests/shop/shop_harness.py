@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -36,6 +37,15 @@ _NOBODY = "nobody"
 _WITHIN = 20.0
 #: what users signs with, and who may change prices
 TOKEN_KEY, ADMIN = "a key of the tests, of thirty-two bytes", "the-admin"
+
+
+def file_on_free_ports() -> str:
+    """The example's own file for another folder: its services and documents by whole paths, and any free ports."""
+    text = (SHOP / "cloudlet.yaml").read_text()
+    text = re.sub(r"(directory|json_schema): (\w)", rf"\1: {SHOP}/\2", text)
+    text, found = re.subn(r"listen: \{http: 8080, https: 8443\}", "listen: {http: 0, https: 0}", text)
+    assert found == 1
+    return text
 
 
 def wait_for(condition: Callable[[], bool], what: str, within: float = _WITHIN) -> None:

@@ -7,18 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from shop_harness import SHOP
+from shop_harness import SHOP, file_on_free_ports
 
 
 def _shop_on_free_ports(folder: Path) -> Path:
-    """The example's own file but for its ports, with its state in another folder."""
-    text = (SHOP / "cloudlet.yaml").read_text()
-    text = re.sub(r"directory: (\w+)", rf"directory: {SHOP}/\1", text)
-    text, found = re.subn(r"listen: \{http: 8080, https: 8443\}", "listen: {http: 0, https: 0}", text)
-    assert found == 1
     file = folder / "demo" / "cloudlet.yaml"
     file.parent.mkdir()
-    file.write_text(text)
+    file.write_text(file_on_free_ports())
     return file
 
 

@@ -105,7 +105,7 @@ def test_a_folder_of_certificates_is_opened(folder: Path) -> None:
         "edge: {certificates: [certificates]}\n"
     )
     stack = parse(text, folder / "cloudlet.yaml")
-    assert [pair.certificate.name for pair in stack.edge.certificates] == ["a.pem", "b.pem"]
+    assert [pair.certificate.name for pair in stack.edge.opened_certificates()] == ["a.pem", "b.pem"]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
-"""The instance of the fault tests: says who it is, keeps what is posted, echoes WebSockets, takes orders into a
-database, counts visits in a cache. Environment: PORT, CLOUDLET_INSTANCE; POSTED and TAKEN, files that every instance
+"""The instance of the fault tests: says who it is, keeps what is posted (number or key, instance, monotonic seconds),
+echoes WebSockets, takes orders into a database, counts visits in a cache. Environment: PORT, CLOUDLET_INSTANCE; POSTED and TAKEN, files that every instance
 appends to; DELAY, seconds before it serves; DATABASE_URL and REDIS_URL where it has one."""
 
 from __future__ import annotations
@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -59,7 +60,8 @@ async def visit(request: web.Request) -> web.Response:
 
 @routes.post("/{rest:.*}")
 async def keep(request: web.Request) -> web.Response:
-    append(os.environ["POSTED"], f"{request.headers.get('X-Number', '')} {NAME}\n")
+    number = request.headers.get("X-Number") or request.headers.get("Idempotency-Key", "")
+    append(os.environ["POSTED"], f"{number} {NAME} {time.monotonic()}\n")
     return web.Response(status=201, headers={"X-Instance": NAME})
 
 
@@ -67,6 +69,11 @@ async def keep(request: web.Request) -> web.Response:
 async def slow(request: web.Request) -> web.Response:
     await asyncio.sleep(float(request.match_info["seconds"]))
     return web.Response(text=NAME, headers={"X-Instance": NAME})
+
+
+@routes.get("/json/{rest}")
+async def record(_: web.Request) -> web.Response:
+    return web.json_response({"name": NAME, "secret": "told to nobody"})
 
 
 @routes.get("/{rest:.*}")

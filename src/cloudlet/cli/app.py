@@ -29,6 +29,7 @@ COMMANDS = (
     "down",
     "secret",
     "key",
+    "route",
     "limit",
     "load",
     "config",

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 from cloudlet import errors
 from cloudlet.cli.decoding import decode
 from cloudlet.contracts.limits import LimitUsage
-from cloudlet.control.views import Event, IssuedKey, KeyStatus, PlanView, ServiceStatus, StackStatus
+from cloudlet.control.views import Event, IssuedKey, KeyStatus, PlanView, RouteStatus, ServiceStatus, StackStatus
 from cloudlet.errors import CloudletError, InternalError, NotRunning, Problem, Refused, StackError
 
 #: seconds until an answer begins; applying a file may provision things first
@@ -98,6 +98,9 @@ class ControlClient:
     def limits(self, above: float) -> list[LimitUsage]:
         """Whoever has used at least this share of a limit."""
         return [decode(LimitUsage, usage) for usage in self._get(f"/v1/limits?above={above:g}")["limits"]]
+
+    def routes(self) -> list[RouteStatus]:
+        return [decode(RouteStatus, route) for route in self._get("/v1/routes")["routes"]]
 
     def config(self) -> str:
         connection, answer = self._request("GET", "/v1/config")

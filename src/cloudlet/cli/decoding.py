@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 _View = TypeVar("_View")
@@ -17,4 +18,6 @@ def _value(hint: Any, value: Any) -> Any:
     if get_origin(hint) is list:
         (item,) = get_args(hint)
         return [_value(item, each) for each in value]
+    if isinstance(hint, UnionType):  # `View | None`
+        return None if value is None else _value(get_args(hint)[0], value)
     return decode(hint, value) if dataclasses.is_dataclass(hint) and isinstance(hint, type) else value

@@ -55,7 +55,7 @@ def issue(session: Session, name: str, roles: tuple[str, ...], scopes: tuple[str
 @output_option
 @pass_session
 def ls(session: Session) -> None:
-    """Keys that count, and for a week those that have expired. A rotated one is there twice while both secrets count."""
+    """Keys that count, and for a week those that expired. A rotated one is there twice while both secrets count."""
     keys = session.client().keys()
     if session.output == "table":
         print_table(_COLUMNS, [_row(key) for key in keys])
@@ -65,7 +65,9 @@ def ls(session: Session) -> None:
 
 @command.command("rotate", short_help="Give a key a new secret.")
 @click.argument("key_id", metavar="ID")
-@click.option("--overlap", type=duration, default="0s", show_default=True, help="How long the old one goes on counting.")
+@click.option(
+    "--overlap", type=duration, default="0s", show_default=True, help="How long the old one goes on counting."
+)
 @output_option
 @pass_session
 def rotate(session: Session, key_id: str, overlap: float) -> None:

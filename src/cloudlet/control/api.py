@@ -14,6 +14,7 @@ from aiohttp import web
 
 from cloudlet import __version__
 from cloudlet.control.keys_api import key_routes
+from cloudlet.control.routes_api import route_routes
 from cloudlet.control.limits import limit_usage
 from cloudlet.control.status import stack_status
 from cloudlet.control.system import System
@@ -55,6 +56,7 @@ class Api:
                 web.get("/v1/metrics", self._metrics),
                 web.get("/v1/limits", self._limits),
                 *key_routes(self._system),
+                *route_routes(self._system),
             ]
         )
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)

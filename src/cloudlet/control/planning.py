@@ -95,7 +95,9 @@ def _routes(old: Stack | None, new: Stack) -> Iterator[Change]:
 
 def _route_name(route: Route) -> str:
     methods = f"{','.join(route.methods)} " if route.methods else ""
-    return f"{methods}{route.host or '*'}{route.path}"
+    wanted = [f"{name}: {value}" for name, value in route.match.headers.items()]
+    wanted += [f"{name}={value}" for name, value in route.match.query.items()]
+    return f"{methods}{route.host or '*'}{route.path}" + (f" ({', '.join(wanted)})" if wanted else "")
 
 
 def _answerer(route: Route) -> str:

@@ -152,3 +152,62 @@ class IssuedKey:
 
     text: str
     key: KeyStatus
+
+
+@dataclass(frozen=True, slots=True)
+class RouteCounts:
+    """Since cloudlet looks after the edge, but `sessions` (under way now) and `rate` (requests in the last second)."""
+
+    requests: int = 0
+    errors_4xx: int = 0
+    errors_5xx: int = 0
+    sessions: int = 0
+    rate: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class VariantStatus:
+    """One service of a route over several, with its part of the requests."""
+
+    service: str
+    weight: int
+    counts: RouteCounts
+
+
+@dataclass(frozen=True, slots=True)
+class RouteStatus:
+    """A route, as `route ls` shows it: the specific before the general. `counts` is None where nothing runs; `answer`
+    says who answers, a service or the edge itself."""
+
+    label: str
+    host: str
+    path: str
+    methods: list[str]
+    conditions: list[str]
+    answer: str
+    counts: RouteCounts | None = None
+    variants: list[VariantStatus] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class PassedRoute:
+    """A route of the same host and path that did not take a request, and why."""
+
+    label: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class RouteDecision:
+    """Which route takes a request. `label` is empty where none does: `status` is then 400, 404 or 405 (with `allow`)."""
+
+    method: str
+    host: str
+    path: str
+    query: str
+    label: str
+    status: int
+    because: str
+    answer: str = ""
+    allow: list[str] = field(default_factory=list)
+    passed: list[PassedRoute] = field(default_factory=list)

@@ -11,7 +11,7 @@
 -- One credential counts: Authorization where its scheme is accepted, else an API key, else a session, else a client
 -- certificate. One that is there and bad is refused, also where none is needed; only a session that ended is as none.
 
--- what a request leaves behind is short-lived: a third less time than with the usual collector
+-- what a request leaves behind is short-lived; this collector suits that better than the usual one
 collectgarbage("generational")
 
 local data = dofile("guard-data.lua")
@@ -42,7 +42,7 @@ local function clock()
     return time.sec + time.usec / 1000000
 end
 
--- the values of a header by its name, each fetched when it is first asked for: all at once cost 5 µs more
+-- the values of a header by its name, each fetched when it is first asked for, as most never are
 local function headers_of(txn)
     return setmetatable({}, {
         __index = function(known, name)
@@ -222,7 +222,9 @@ end
 
 local function certificate(txn, rule)
     if not rule.kinds.certificate or txn.f:ssl_c_used() ~= 1 then return nil end
-    if txn.f:ssl_c_verify() ~= 0 then return failed("certificate", "invalid") end
+    if txn.f:ssl_c_verify() ~= 0 or txn.f:ssl_c_err() ~= 0 or txn.f:ssl_c_ca_err() ~= 0 then
+        return failed("certificate", "invalid")
+    end
     local principal = tokens.principal(txn.f:ssl_c_s_dn("CN"))
     if not principal then return failed("certificate", "no-name") end
     return principal

@@ -2,7 +2,7 @@
 --
 --   txn.backend    the backend it goes to
 --   txn.door       set when this process ends meanwhile: the request belongs to its successor
---   txn.wait       milliseconds it may wait
+--   txn.wait       milliseconds it may wait; unset when a server came: it may lose that one, too, and be held again
 --   txn.deadline   Unix time in milliseconds at which waiting ends; kept when a predecessor has set it
 --
 -- A clock ends the wait, not a count of steps: under load a step takes longer. `stopping` is compared with 0,
@@ -27,4 +27,5 @@ core.register_action("hold", { "http-req" }, function(txn)
         if now() >= deadline then return end
         core.msleep(STEP)
     end
+    txn:unset_var("txn.wait")
 end)

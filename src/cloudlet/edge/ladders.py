@@ -108,9 +108,7 @@ def places(item: Ladder, turns: Sequence[Turn]) -> list[int]:
 
 def ladder_entries(item: Ladder, turns: Sequence[Turn]) -> dict[str, str]:
     steps = zip(places(item, turns), item.steps, strict=True)
-    return {
-        f"{item.name}|{place}|{method}": label for place, (_, labels) in steps for method, label in labels.items()
-    }
+    return {f"{item.name}|{place}|{method}": label for place, (_, labels) in steps for method, label in labels.items()}
 
 
 def allow_entries(item: Ladder, conditions: Sequence[tuple[Condition, ...]]) -> dict[str, str]:

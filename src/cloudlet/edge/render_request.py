@@ -210,7 +210,7 @@ def hold() -> list[str]:
 
 
 def answer(configuration: EdgeConfiguration) -> list[str]:
-    """A request that was not held and lost its last server meanwhile: 425 makes the other side of the door send it
+    """A request that was not held in vain and lost its last server: 425 makes the other side of the door send it
     once more, and then it is held. 503 means that it was never sent. After 502 it may have had its effect, so that
     goes for repeatable ones only; and there the server need not be known to be lost yet, for a burst of retries on
     its idle connections is over before that is.

@@ -6,7 +6,7 @@
                         Written by retries.lua, which looks at HAProxy's counters several times a second
 
 Repeats never multiply: a request that came through the door with one server or none is repeated by the door alone, and
-any other by its backend alone. What was never sent (no server, a refused connection) is not a repeat and is not counted.
+any other by its backend alone. What was never sent (no server, a refused connection) is no repeat and not counted.
 
 Why Lua: HAProxy's rules cannot see a repeat, its counters can be read in Lua only, and it goes on while cloudlet is
 dead. `policy/retry_budget.py` is its twin.
@@ -53,7 +53,7 @@ def door_attempts(configuration: EdgeConfiguration) -> dict[int, list[str]]:
 
 
 def mark_repeats(configuration: EdgeConfiguration) -> list[str]:
-    """At the door: whose repeats are the door's. A request that was held has met no server yet."""
+    """At the door: whose repeats are the door's. A request that was held in vain has met no server."""
     never = [b.name for b in configuration.backends if b.mode == "http" and not b.retries]
     spent = f"!{{ var(txn.backend),map_str({SPENT}) -m found }}" if budgets(configuration) else ""
     conditions = [

@@ -1,12 +1,12 @@
 """Routes and per-backend facts as maps, which HAProxy looks up without trying one after the other.
 
-    routes-backends.map      label → backend       of routes that always go to the same one
-    routes-hosts.map         HOST → 1              hosts that have routes of their own
-    routes-exact.map …       key → label or ladder what may take a request; one map for each class (route_classes.py)
-    routes-ladders.map, …    see ladders.py
-    waits.map                backend → milliseconds a request is held while no server is there
-    waits-limit.map          backend → how many are held at once
-    fallbacks.map            backend → who answers when no server is up
+routes-backends.map      label → backend       of routes that always go to the same one
+routes-hosts.map         HOST → 1              hosts that have routes of their own
+routes-exact.map …       key → label or ladder what may take a request; one map for each class (route_classes.py)
+routes-ladders.map, …    see ladders.py
+waits.map                backend → milliseconds a request is held while no server is there
+waits-limit.map          backend → how many are held at once
+fallbacks.map            backend → who answers when no server is up
 """
 
 from __future__ import annotations

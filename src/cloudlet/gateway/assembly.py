@@ -11,6 +11,7 @@ from cloudlet.contracts.gateway import GatewayConfiguration
 from cloudlet.gateway.pipeline import Pipelines, Source
 from cloudlet.gateway.server import Application
 from cloudlet.gateway.upstream import Upstream
+from cloudlet.policy.needs import asks_about_tokens
 
 if TYPE_CHECKING:
     from cloudlet.gateway.idempotency_store import IdempotencyStore
@@ -34,7 +35,7 @@ def assemble(configuration: GatewayConfiguration) -> Application:
 
 def _identity(application: Application) -> None:
     identity = application.configuration.identity
-    if identity.jwt or identity.oauth:
+    if asks_about_tokens(identity):
         from cloudlet.gateway.tokens import install as tokens  # noqa: PLC0415
 
         tokens.install(application)

@@ -7,6 +7,7 @@ left out: HAProxy cannot verify it, cloudlet's gateway service does.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -51,7 +52,9 @@ def of_pem(text: bytes, allowed: Collection[str], where: str) -> list[Verificati
             raise OperatorError(f"{where} holds a PUBLIC KEY that cannot be read: {error}") from error
         if isinstance(key, (ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)):
             if "EdDSA" not in allowed:
-                raise OperatorError(f"{where} is a key for EdDSA; add `algorithms: EdDSA`, as it needs cloudlet-gateway")
+                raise OperatorError(
+                    f"{where} is a key for EdDSA; add `algorithms: EdDSA`, as it needs cloudlet-gateway"
+                )
             continue
         algorithms = _allowed(_of_kind(key), allowed)
         if not algorithms:
@@ -74,8 +77,10 @@ def _member(item: Any, allowed: Collection[str]) -> VerificationKey | None:
     if not isinstance(kid, (str, type(None))):
         return None
     try:
-        made: Any = (jwk.RSAKey if item["kty"] == "RSA" else jwk.ECKey).import_key(item)
-        key = made.public_key
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of short keys, which are left out below
+            made: Any = (jwk.RSAKey if item["kty"] == "RSA" else jwk.ECKey).import_key(item)
+            key = made.public_key
     except (JoseError, ValueError, TypeError, KeyError, UnsupportedAlgorithm):
         return None
     algorithms = [name for name in _allowed(_of_kind(key), allowed) if algorithm in (None, name)]

@@ -7,7 +7,7 @@ with each HAProxy process, as both expect of a restarted target.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from cloudlet.contracts.edge import BackendStatistics, RouteStatistics, ServerState, ServerStatistics
@@ -90,18 +90,27 @@ _ROUTE: tuple[_Metric[RouteStatistics], ...] = (
     _Metric("cloudlet_route_errors_5xx_total", COUNTER, "Answers with status 5xx.", lambda r: r.errors_5xx),
     _Metric("cloudlet_route_sessions", GAUGE, "Requests under way now.", lambda r: r.sessions),
 )
+#: of routes over several services
+_VARIANT: tuple[_Metric[RouteStatistics], ...] = tuple(
+    replace(metric, name=metric.name.replace("cloudlet_route_", "cloudlet_variant_")) for metric in _ROUTE
+)
 
 
 def families(
     stack: str, backends: Iterable[BackendStatistics], routes: Iterable[RouteStatistics] = ()
 ) -> tuple[Family, ...]:
     """Every family, each with a sample for each instance, service or route; without any, a family is left out."""
-    backends = tuple(backends)
+    backends, routes = tuple(backends), tuple(routes)
     servers = [server for backend in backends for server in backend.servers]
     return (
         *_families(_INSTANCE, servers, lambda s: {"stack": stack, "service": s.backend, "instance": s.name}),
         *_families(_SERVICE, backends, lambda b: {"stack": stack, "service": b.name}),
-        *_families(_ROUTE, tuple(routes), lambda r: {"stack": stack, "route": r.label}),
+        *_families(_ROUTE, [r for r in routes if not r.variant], lambda r: {"stack": stack, "route": r.label}),
+        *_families(
+            _VARIANT,
+            [r for r in routes if r.variant],
+            lambda r: {"stack": stack, "route": r.label, "service": r.variant},
+        ),
     )
 
 

@@ -99,8 +99,6 @@ def _exporter(endpoint: str) -> OTLPMetricExporter:
 
 
 def _data(found: Iterable[Family], stack: str, started: int, now: int) -> MetricsData:
-    from opentelemetry.sdk.resources import Resource
-
     resource = Resource({"service.namespace": stack, "service.name": "cloudlet", "service.version": __version__})
     scope = InstrumentationScope("cloudlet", __version__)
     metrics = [_metric(family, started, now) for family in found]

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from cloudlet.policy.limits.engine import needs_store as limits_need_store
 from cloudlet.stack import Stack
+from cloudlet.stack.identity import Identity
 
 
 def needs_gateway(stack: Stack) -> bool:
     """Whether something is asked for that the edge alone cannot do."""
     if stack.gateway is None:
         return False
-    identity = stack.identity
-    asked = bool(identity.oidc or identity.oauth) or any(
+    asked = bool(stack.identity.oidc) or asks_about_tokens(stack.identity)
+    return asked or any(route.needs_gateway for route in stack.gateway.routes)
+
+
+def asks_about_tokens(identity: Identity) -> bool:
+    """Whether there are tokens that the edge cannot check by itself, or that cloudlet gives out."""
+    return bool(identity.oauth) or any(
         jwt.jwks or jwt.issue or "EdDSA" in jwt.algorithms for jwt in identity.jwt.values()
     )
-    return asked or any(route.needs_gateway for route in stack.gateway.routes)
 
 
 def needs_store(stack: Stack) -> bool:

@@ -3,7 +3,7 @@ share has fallen. The pure twin of what runs within HAProxy (edge/retries.lua).
 
 A few are always allowed, so that a service with little traffic is not left without: a share of five requests is one.
 The decision is made from counters at a few looks a second, so what is repeated between two looks comes on top: with
-`attempts` repeats each at most `attempts × look / WINDOW` of the requests, 1.5 % with 3 attempts and a look every 50 ms.
+`attempts` repeats each at most `attempts × look / WINDOW` of the requests, 1.5 % with 3 attempts and 50 ms.
 """
 
 from __future__ import annotations

@@ -122,7 +122,9 @@ class Table:
         present = [candidate for candidate in self.ordered if candidate.is_at(request)]
         meant = [candidate for candidate in present if candidate.failing(request) is None]
         fitting = [candidate for candidate in meant if candidate.takes_method(request)]
-        passed = tuple(Passed(item.label, _why_not(item, request, fitting)) for item in present if item not in fitting[:1])
+        passed = tuple(
+            Passed(item.label, _why_not(item, request, fitting)) for item in present if item not in fitting[:1]
+        )
         if fitting:
             return Decision(fitting[0].label, 200, _because(fitting), passed=passed)
         if meant:
@@ -130,7 +132,9 @@ class Table:
             allow = tuple(method for method in METHODS if method in named)
             because = f"host and path fit, but no route takes {request.method}, only {_listed(allow)}"
             return Decision(None, 405, because, allow, passed)
-        return Decision(None, 404, "no route takes this host and path" if not present else _unmet(present), passed=passed)
+        return Decision(
+            None, 404, "no route takes this host and path" if not present else _unmet(present), passed=passed
+        )
 
 
 def _with_head(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:

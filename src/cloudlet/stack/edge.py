@@ -26,7 +26,7 @@ class CertificateFiles(Model):
 Certificate = Annotated[CertificateFiles, Shorthand(_combined, {"type": "string", "title": "path of chain and key"})]
 
 
-def _opened(pair: CertificateFiles) -> list[CertificateFiles]:
+def opened(pair: CertificateFiles) -> list[CertificateFiles]:
     """A folder stands for the PEM files in it, by name."""
     if pair.key is not None or not is_folder(pair.certificate):
         return [pair]
@@ -35,7 +35,7 @@ def _opened(pair: CertificateFiles) -> list[CertificateFiles]:
 
 def _folders_filled(value: tuple[CertificateFiles, ...]) -> tuple[CertificateFiles, ...]:
     for pair in value:
-        if not _opened(pair):
+        if not opened(pair):
             raise Fault(f'the folder "{pair.certificate}" holds no *.pem', "put chain and key in one file there")
     return value
 
@@ -77,4 +77,4 @@ class Edge(Model):
 
     def opened_certificates(self) -> list[CertificateFiles]:
         """The certificates of now: a folder's files come and go."""
-        return [opened for pair in self.certificates for opened in _opened(pair)]
+        return [file for pair in self.certificates for file in opened(pair)]

@@ -2,7 +2,8 @@
 connection notices (management.txt, `set ssl cert`).
 
 What is loaded is known as file → digest, so that a cloudlet that adopts HAProxy sees what differs. A change that the
-socket cannot make (another folder, a file too long for one command) is left to a succession.
+socket cannot make (another folder, a file too long for one command) is left to a succession; so is a change of those
+whose client certificates are taken, for a process resumes TLS sessions that it began with the old ones.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ def exchanged(before: str, after: str) -> tuple[str, ...] | None:
     changed = sorted(path for path in old.keys() | new.keys() if old.get(path) != new.get(path))
     folders = {str(Path(path).parent) for path in old}
     fits = all(path not in new or _fits(Path(path), folders) for path in changed)
-    only_authorities = any(_is_authority(path) and (path not in old or path not in new) for path in changed)
-    return tuple(changed) if fits and not only_authorities else None
+    authorities = any(Path(path).name == AUTHORITIES for path in changed)
+    return tuple(changed) if fits and not authorities else None
 
 
 async def exchange(socket: RuntimeSocket, before: str, after: str) -> None:
@@ -54,11 +55,10 @@ async def exchange(socket: RuntimeSocket, before: str, after: str) -> None:
 
 
 async def _put(socket: RuntimeSocket, file: Path, *, known: bool) -> None:
-    kind = "ca-file" if _is_authority(str(file)) else "cert"
     if not known:
-        await socket.ask(f"new ssl {kind} {_word(file)}")
-    await socket.ask(f"set ssl {kind} {_word(file)} <<\n{file.read_text()}\n")
-    await socket.ask(f"commit ssl {kind} {_word(file)}")
+        await socket.ask(f"new ssl cert {_word(file)}")
+    await socket.ask(f"set ssl cert {_word(file)} <<\n{file.read_text()}\n")
+    await socket.ask(f"commit ssl cert {_word(file)}")
     if not known:
         await socket.ask(f"add ssl crt-list {_word(file.parent)} {_word(file)}")
 
@@ -81,10 +81,6 @@ def _parsed(text: str) -> Mapping[str, str] | None:
 
 def _fits(file: Path, folders: Iterable[str]) -> bool:
     return str(file.parent) in folders and file.stat().st_size <= _LONGEST and "\n" not in str(file)
-
-
-def _is_authority(path: str) -> bool:
-    return Path(path).name == AUTHORITIES
 
 
 def _word(path: Path) -> str:

@@ -33,7 +33,7 @@ _LUA, _DATA = "answers.lua", "answers-data.lua"
 _JSON = "application/problem+json"
 _HOST = "^[a-z0-9._:-]{1,253}$"
 #: one slash, whatever the first ones were
-_ONE_SLASH = r'regsub("^/[/\\]+",/)'
+_ONE_SLASH = r'var(txn.location),regsub("^/[/\\\\]+",/)'
 
 
 class _Static(Model):
@@ -128,7 +128,10 @@ def _program(large: list[Group[_Static]]) -> dict[str, str]:
         }
         for group in large
     }
-    return {_LUA: files("cloudlet.edge").joinpath(_LUA).read_text(encoding="utf-8"), _DATA: f"return {lua(described)}\n"}
+    return {
+        _LUA: files("cloudlet.edge").joinpath(_LUA).read_text(encoding="utf-8"),
+        _DATA: f"return {lua(described)}\n",
+    }
 
 
 def _return(status: int, kind: str, body: str, headers: Mapping[str, str], only: str) -> str:
@@ -167,7 +170,7 @@ def _lead(group: Group[_Redirect]) -> list[str]:
     to = redirect.to.replace("?{query}", "{query}")
     if to != redirect.to:
         known = {**known, "query": "var(txn.question)"}
-    one = "" if "://" in redirect.to else f",{_ONE_SLASH}"
+    is_path = "://" not in redirect.to
     return [
         *group.lines,
         *(refuse(414, "path-length", too_long, f"{group.gate}{TOO_LONG}") if parameters else ()),
@@ -178,5 +181,6 @@ def _lead(group: Group[_Redirect]) -> list[str]:
             else ()
         ),
         f"http-request set-var-fmt(txn.location) {quoted(filled(to, known))}{group.only}",
-        f"http-request return status {redirect.status} hdr location {quoted(f'%[var(txn.location){one}]')}{group.only}",
+        *([f"http-request set-var(txn.location) {quoted(_ONE_SLASH)}{group.only}"] if is_path else ()),
+        f"http-request return status {redirect.status} hdr location %[var(txn.location)]{group.only}",
     ]

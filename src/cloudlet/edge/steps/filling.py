@@ -46,5 +46,3 @@ def _word(word: str, known: Mapping[str, str]) -> str:
 
 def literal(text: str) -> str:
     return text.replace("%", "%%")
-
-

@@ -35,4 +35,6 @@ def answer(status: int, detail: str, *, headers: tuple[tuple[str, str], ...] = (
 
 def title(status: int) -> str:
     # the names of RFC 9110, which older Pythons don't have yet
-    return {413: "Content Too Large", 422: "Unprocessable Content"}.get(status) or HTTPStatus(status).phrase
+    return {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Content"}.get(status) or HTTPStatus(
+        status
+    ).phrase

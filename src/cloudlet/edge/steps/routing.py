@@ -60,7 +60,9 @@ def _method(configuration: EdgeConfiguration) -> list[str]:
     """A preflight is about another method, where the edge answers any."""
     routes = (route.design for route in configuration.routes)
     cors = configuration.gateway.cors is not None or any(design.cors for design in routes if design)
-    asked = f"{{ method OPTIONS }} {{ req.hdr(origin) -m found }} {{ req.fhdr({_PREFLIGHT}) -m str {' '.join(METHODS)} }}"
+    asked = (
+        f"{{ method OPTIONS }} {{ req.hdr(origin) -m found }} {{ req.fhdr({_PREFLIGHT}) -m str {' '.join(METHODS)} }}"
+    )
     preflight = f"http-request set-var-fmt(txn.method) OPTIONS:%[req.fhdr({_PREFLIGHT})] if {asked}"
     return ["http-request set-var(txn.method) method", *([preflight] if cors else ())]
 
@@ -141,7 +143,7 @@ def _shape(each: RouteClass) -> tuple[str, str]:
 def _not_allowed() -> list[str]:
     """405 with the methods that would have been taken (RFC 9110, 15.5.6)."""
     detail = "the route does not take this method; Allow names those that it takes"
-    body = json.dumps({"type": "about:blank", "title": "Method Not Allowed", "status": 405, "detail": detail}) + "\n"
+    body = json.dumps({"type": "about:blank", "title": "Method Not Allowed", "status": 405, "detail": detail})
     named = "".join(f"%[var(txn.allow),and({1 << place}),bool,iif({name}+,)]" for place, name in enumerate(METHODS))
     denied = f"if !{_ROUTED} {{ var(txn.allow) -m int gt 0 }}"
     return [

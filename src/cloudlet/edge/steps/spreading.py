@@ -34,7 +34,9 @@ def spread(configuration: EdgeConfiguration) -> Fragment:
             *(line for group in found for line in _rules(group)),
             f"http-request set-var(txn.backend) var(txn.variant) if {_CHOSEN}",
         ),
-        answers=tuple(line for group in found if group.setting.sticky for line in _answers(group, group.setting.sticky)),
+        answers=tuple(
+            line for group in found if group.setting.sticky for line in _answers(group, group.setting.sticky)
+        ),
     )
 
 

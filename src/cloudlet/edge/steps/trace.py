@@ -1,7 +1,7 @@
 """W3C trace context (Trace Context, 3.2 and 4.3): a valid `traceparent` is passed on, any other replaced, with its
 `tracestate`; a request without one gets one. `txn.trace` is the trace's id.
 
-Only where the file says `trace: true`: it takes 0.8 µs of a request's 20. One of ours says "sampled" (01), because
+Only where the file says `trace: true`: it takes about 0.8 µs a request. One of ours says "sampled" (01), because
 tracing libraries take a parent that was not sampled for a reason to be silent; they may still sample for themselves.
 """
 

@@ -52,7 +52,9 @@ def _named(value: str) -> str:
 Wanted = Annotated[HeaderValue, AfterValidator(_whole)]
 Seen = Annotated[HeaderName, AfterValidator(_seen)]
 Parameter = Annotated[
-    Text, matching(r"^[\x20-\x7e\x80-\U0010ffff]{0,200}$", "a parameter's name", "write it on one line"), AfterValidator(_named)
+    Text,
+    matching(r"^[\x20-\x7e\x80-\U0010ffff]{0,200}$", "a parameter's name", "write it on one line"),
+    AfterValidator(_named),
 ]
 
 

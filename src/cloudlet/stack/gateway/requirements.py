@@ -35,7 +35,7 @@ def _listed(value: Any) -> Any:
 
 
 def _word(value: str) -> str:
-    if not value or any(character.isspace() or character in ",\"\\" for character in value):
+    if not value or any(character.isspace() or character in ',"\\' for character in value):
         raise Fault(f'"{value}" is no name of a role or scope', "write it without blanks, commas and quotes")
     return value
 

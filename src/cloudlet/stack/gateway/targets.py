@@ -99,7 +99,9 @@ class Variant(Model):
     """Keeps a client on the service that it got first, for tests of one against the other."""
 
     cookie: Annotated[
-        str, matching(WORD_PATTERN, "a cookie's name", "use letters, digits, `_`, `.` and `-`"), text(WORD_PATTERN, "name")
+        str,
+        matching(WORD_PATTERN, "a cookie's name", "use letters, digits, `_`, `.` and `-`"),
+        text(WORD_PATTERN, "name"),
     ] = Field(default="variant", description="The cookie that remembers it; it holds the service's name.")
     lifetime: Duration = Field(default=7 * 86400.0, description="How long.")
 

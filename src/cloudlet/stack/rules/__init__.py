@@ -25,6 +25,7 @@ from cloudlet.stack.rules import (
     protocols,
     quantities,
     references,
+    resilience,
     routes,
     shape,
 )
@@ -50,6 +51,7 @@ RULES = (
     *documents.RULES,
     *egress.RULES,
     *shape.RULES,
+    *resilience.RULES,
 )
 
 

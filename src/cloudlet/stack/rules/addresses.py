@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path as FilePath
 
 from cloudlet.stack import nodes
+from cloudlet.stack.edge import opened
 from cloudlet.stack.files import is_file, is_there
 from cloudlet.stack.findings import Finding, dotted
 from cloudlet.stack.nodes import Path
@@ -66,7 +67,8 @@ def certificates_used(design: Design) -> Iterator[Finding]:
 
 def certificates_readable(design: Design) -> Iterator[Finding]:
     """The files are there and hold PEM; whether key and chain match, the edge says."""
-    for index, pair in enumerate(design.stack.edge.certificates):
+    given = enumerate(design.stack.edge.certificates)
+    for index, pair in ((index, pair) for index, each in given for pair in opened(each)):
         path: Path = ("edge", "certificates", index)
         files = [(path, pair.certificate, [_CHAIN] if pair.key else [_CHAIN, _KEY])]
         if pair.key is not None:
@@ -75,6 +77,20 @@ def certificates_readable(design: Design) -> Iterator[Finding]:
             problem = _pem_problem(file, wanted)
             if problem:
                 yield Finding(place, f'{dotted(place)}: "{file}" {problem}', "name a file in PEM format")
+
+
+def client_authorities(design: Design) -> Iterator[Finding]:
+    """They are asked for in a TLS handshake, and their file is there."""
+    file = design.stack.edge.client_certificates
+    if file is None:
+        return
+    path: Path = ("edge", "client_certificates")
+    gateway = design.stack.gateway
+    if gateway is not None and gateway.listen.https is None:
+        yield Finding(path, f"{dotted(path)} has no effect: nothing listens for https", "set gateway.listen.https")
+    problem = _pem_problem(file, [_CHAIN])
+    if problem:
+        yield Finding(path, f'{dotted(path)}: "{file}" {problem}', "name a file in PEM format")
 
 
 def _addresses(stack: Stack) -> Iterator[tuple[str, str, int, Path]]:
@@ -108,4 +124,11 @@ def _pem_problem(file: FilePath, wanted: list[bytes]) -> str:
     return ""
 
 
-RULES: tuple[Rule, ...] = (clashes, one_transport, gateway_listens, certificates_used, certificates_readable)
+RULES: tuple[Rule, ...] = (
+    clashes,
+    one_transport,
+    gateway_listens,
+    certificates_used,
+    certificates_readable,
+    client_authorities,
+)

@@ -35,6 +35,7 @@ _EFFECTIVE: Mapping[tuple[str, ...], frozenset[str]] = {
     ("backup",): _BALANCED,
     ("timeout",): _BALANCED,
     ("retries",): _HTTP,
+    ("breaker",): _HTTP,
     ("stop", "drain"): _BALANCED,
 }
 _REASONS = {

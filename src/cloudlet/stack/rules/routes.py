@@ -119,7 +119,9 @@ def filled_in(design: Design) -> Iterator[Finding]:
 def _words(index: int, place: tuple[str, ...], template: str, known: list[str]) -> Iterator[Finding]:
     for word in words(template):
         if word not in known:
-            listed = f"there are {', '.join(f'{{{name}}}' for name in known)}" if known else "there is nothing to fill in"
+            listed = (
+                f"there are {', '.join(f'{{{name}}}' for name in known)}" if known else "there is nothing to fill in"
+            )
             yield _found(index, place, f"{{{word}}} is not known here", listed)
 
 
