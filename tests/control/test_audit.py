@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -119,3 +120,25 @@ def test_an_unfinished_line_waits(logs: Logs) -> None:
         file.write(whole[-20:])
     audit.copy()
     assert logs.numbers() == [1]
+
+
+async def test_refusals_that_cannot_be_written_wait_for_room(logs: Logs) -> None:
+    """A disk that is full for a while costs no line of the audit, and is said in the journal, once."""
+    audit, file = logs.audit(), logs.paths.log("audit")
+    file.mkdir()  # as good as full: nothing can be written there
+    logs.write(1, "address")
+    running = asyncio.create_task(audit.run())
+    await _event(logs, "not written")
+    logs.write(2, "address")
+    file.rmdir()
+    await _event(logs, "written again")
+    running.cancel()
+    assert logs.numbers() == [1, 2]
+    assert [event.event for event in logs.journal.since(0)] == ["not written", "written again"]
+
+
+async def _event(logs: Logs, event: str) -> None:
+    async with asyncio.timeout(10):
+        async for entry in logs.journal.follow(0):
+            if entry.event == event:
+                return

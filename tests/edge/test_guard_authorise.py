@@ -37,7 +37,7 @@ async def test_one_of_the_roles_is_enough_and_roles_include_others(harness: Harn
 async def test_a_role_cannot_smuggle_another_into_the_header(harness: Harness) -> None:
     """Names with what separates them are left out."""
     await guard(harness, shop(), route("/*", {"jwt": "shop"}))
-    answer = await asked(harness, roles=["a", "b,admin", "c\r\nx-admin: 1"], scope=["r", "s admin"])
+    answer = await asked(harness, roles=["a", "b,admin", "c\r\nx-admin: 1", " admin"], scope=["r", "s admin"])
     assert answer.seen["x-forwarded-roles"] == ["a"] and answer.seen["x-forwarded-scopes"] == ["r"]
 
 

@@ -131,6 +131,24 @@ async def test_a_session_identifies_and_stays_at_the_edge(harness: Harness) -> N
     assert first.seen["cookie"] == ["b=2"]
 
 
+async def test_sessions_are_seen_by_cloudlets_own_routes_only(harness: Harness) -> None:
+    """A path that only looks like one of ours, and falls to a service's `/*`, shows that service no session."""
+    await guard(harness, PEOPLE, route("/*"), route("/.cloudlet/signout/*"), route("/mine/*", {"oidc": "people"}))
+    assert (await ask(harness, "/.cloudlet/theft", signed_in())).seen["cookie"] == ["a=1; b=2"]
+    assert "cloudlet-people=" in (await ask(harness, "/.cloudlet/signout/people", signed_in())).seen["cookie"][0]
+
+
+async def test_long_cookies_cost_nothing(harness: Harness) -> None:
+    """One text of 12 kB without any `=`, which a pattern could try from each letter on: that took four seconds."""
+    await guard(harness, PEOPLE, BROWSED)
+    begun = time.monotonic()
+    for text in ("a" * 12_000, "a=" + " " * 12_000 + "b", ";" * 12_000, " " * 6_000 + "=" * 6_000, "a" * 12_000 + "="):
+        assert (await ask(harness, headers={"Cookie": text})).status == 401
+    assert time.monotonic() - begun < 1.0
+    long = {"Cookie": f"{'a' * 4000}; cloudlet-people={session()}; {'b' * 4000}"}
+    assert (await ask(harness, headers=long)).seen["x-forwarded-user"] == ["alice"]
+
+
 async def test_hostile_sessions_are_none(harness: Harness) -> None:
     """Another's key or provider, an ended one, the https name on http, two cookies of the name: 401 each."""
     await guard(harness, PEOPLE, BROWSED)

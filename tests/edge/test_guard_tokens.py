@@ -81,6 +81,7 @@ HOSTILE = {
     "issued tomorrow": (lambda: _now(iat=int(time.time()) + 86400), "not-yet"),
     "no user": (lambda: _now(sub=None), "no-user"),
     "a user with a line end": (lambda: _now(sub="alice\r\nX-Admin: 1"), "no-user"),
+    "a user whom a header would take for another": (lambda: _now(sub="alice "), "no-user"),
     "truncated": (lambda: _now()[:-20], "signature"),
     "no signature": (lambda: _now().rpartition(".")[0] + ".", "signature"),
     "two parts": (lambda: _now().rpartition(".")[0], "malformed"),

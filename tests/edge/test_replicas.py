@@ -16,6 +16,7 @@ from cloudlet.edge.difference import How
 from cloudlet.edge.generation import number_of, numbered, replica_of
 from cloudlet.edge.group import EdgeGroup, share
 from cloudlet.edge.sums import Sums
+from cloudlet.errors import DependencyError
 
 from .conftest import Harness, backend, haproxy, until
 from .load import Load
@@ -161,6 +162,24 @@ async def test_a_new_control_that_wants_fewer_retires_the_rest(replicated: Repli
     running = await replicated.running()
     assert {replica_of(name) for name in running} == {1, 2, 3}
     assert await replicated.name() == "a-1"
+
+
+async def test_a_replica_that_could_not_be_retired_is_retired_by_the_next_apply(
+    replicated: Replicated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that went on unseen would serve with the configuration of that moment for ever."""
+    servers = await replicated.servers("a", 1)
+    await replicated.edge.start(replicated.replicated(2, backend("a", *servers)))
+    with monkeypatch.context() as patched:
+        patched.setattr(replicated.supervisor, "stop", _refused)
+        with pytest.raises(DependencyError, match="the keeper is away"):
+            await replicated.edge.apply(replicated.replicated(1, backend("a", *servers)))
+    await replicated.edge.apply(replicated.replicated(1, backend("a", *servers)))
+    await replicated.wait_alone()
+
+
+async def _refused(*_: object) -> None:
+    raise DependencyError("the keeper is away")
 
 
 async def test_a_dead_replica_costs_only_what_it_had(replicated: Replicated) -> None:

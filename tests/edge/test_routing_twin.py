@@ -93,7 +93,7 @@ async def test_haproxy_decides_as_the_policy_says(harness: Harness) -> None:
     loop = asyncio.get_running_loop()
 
     @settings(
-        max_examples=20,
+        max_examples=14,
         deadline=None,
         database=None,
         derandomize=True,

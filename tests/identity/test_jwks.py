@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from cloudlet.errors import ProviderFailed
-from cloudlet.identity.jwks import LARGEST, KeySets, refusal
+from cloudlet.identity.jwks import LARGEST, KeySets
+from cloudlet.stack.identity.trust import refusal
 from tests.support.issuer import SET, Issuer
 
 

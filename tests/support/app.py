@@ -1,6 +1,7 @@
 """The instance of the fault tests: says who it is, keeps what is posted (number or key, instance, monotonic seconds),
-echoes WebSockets, takes orders into a database, counts visits in a cache. Environment: PORT, CLOUDLET_INSTANCE; POSTED and TAKEN, files that every instance
-appends to; DELAY, seconds before it serves; DATABASE_URL and REDIS_URL where it has one."""
+echoes WebSockets, takes orders into a database, counts visits in a cache. Environment: PORT, CLOUDLET_INSTANCE; POSTED
+and TAKEN, files that every instance appends to; DELAY, seconds before it serves; DATABASE_URL and REDIS_URL where it
+has one."""
 
 from __future__ import annotations
 

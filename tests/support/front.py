@@ -63,13 +63,20 @@ def issue(stack: LiveStack, *words: str) -> tuple[str, str]:
     return text.split("_")[1], text
 
 
-def kill(stack: LiveStack, name: str) -> float:
-    """SIGKILL the instance or engine, and wait for another; when it was killed, in time.monotonic() seconds."""
-    before = until(lambda: stack.processes()[name], f"{name} to run")
-    at = time.monotonic()
+def kill(stack: LiveStack, engine: str) -> None:
+    """SIGKILL, and wait for another process."""
+    before = until(lambda: stack.processes()[engine], f"{engine} to run")
     os.kill(before, signal.SIGKILL)
-    until(lambda: stack.processes()[name] not in (before, None), f"another {name}")
-    return at
+    until(lambda: stack.processes()[engine] not in (before, None), f"another {engine}")
+
+
+def kill_only(stack: LiveStack, service: str) -> tuple[float, float]:
+    """SIGKILL the only instance, and wait until it serves again; when both was, in time.monotonic() seconds."""
+    (before,) = until(lambda: stack.serving(service), f"{service} to serve").values()
+    at = time.monotonic()
+    os.kill(before["pid"], signal.SIGKILL)
+    until(lambda: any(i["pid"] != before["pid"] for i in stack.serving(service).values()), f"{service} to serve again")
+    return at, time.monotonic()
 
 
 @contextmanager

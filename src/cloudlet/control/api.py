@@ -14,8 +14,8 @@ from aiohttp import web
 
 from cloudlet import __version__
 from cloudlet.control.keys_api import key_routes
-from cloudlet.control.routes_api import route_routes
 from cloudlet.control.limits import limit_usage
+from cloudlet.control.routes_api import route_routes
 from cloudlet.control.status import stack_status
 from cloudlet.control.system import System
 from cloudlet.edge.render import live_maps
@@ -144,7 +144,7 @@ class Api:
         return web.json_response([_line(line) for line in lines])
 
     async def _audit(self, request: web.Request) -> web.StreamResponse:
-        self._system.audit.copy()
+        await asyncio.to_thread(self._system.audit.copy)
         files = {"audit": self._system.paths.log("audit")}
         count, since = _whole_number(request, "tail", 1000), _seconds(request, "since")
         if request.query.get("follow") == "1":

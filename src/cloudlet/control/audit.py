@@ -6,7 +6,8 @@
 Refusals are copied out of the edge's log, where each is always written, so that ordinary requests don't rotate them
 away: five files of 10 MB, about 150,000 refusals. What was refused while no cloudlet ran is found when the next one
 comes, as long as the edge's own five files still have it; where they don't, a line says from when on some are missing.
-A copy is made before its place is recorded: a cloudlet killed in between leaves some lines twice, and never none.
+A copy is made before its place is recorded: a cloudlet killed in between leaves some lines twice, and never none. While
+the copy cannot be written (a full disk) refusals wait in the edge's log, and changes are in the journal alone.
 """
 
 from __future__ import annotations
@@ -49,15 +50,27 @@ class Audit:
 
     def __init__(self, paths: StatePaths, journal: Journal) -> None:
         self._logs, self._record = paths.logs, paths.root / "audit.json"
-        self._file = LogFile(paths.log("audit"))
+        self._path = paths.log("audit")
+        self._file = LogFile(self._path)
         self._places = self._read_places()
         self._copying, self._writing = threading.Lock(), threading.Lock()
+        self._journal, self._problem, self._told = journal, "", ""
         self._stop = journal.listen(self._changed)
 
     async def run(self) -> None:
         while True:
             await asyncio.to_thread(self.copy)
+            self._tell()
             await asyncio.sleep(_PAUSE)
+
+    def _tell(self) -> None:
+        """Whether it can be written, when that has changed."""
+        problem, before = self._problem, self._told
+        self._told = problem
+        if problem and not before:
+            self._journal.error("audit", "not written", f"{problem}; make room: refusals wait in the edge's log")
+        elif before and not problem:
+            self._journal.info("audit", "written again", "what had waited is copied")
 
     def close(self) -> None:
         self._stop()
@@ -77,7 +90,10 @@ class Audit:
     def _copy(self, log: Path) -> None:
         with contextlib.ExitStack() as opened:
             for file, name, start in self._unread(log, opened):
-                self._places[log.name] = (name, self._copy_from(file.fileno(), start))
+                place, whole = self._copy_from(file.fileno(), start)
+                self._places[log.name] = (name, place)
+                if not whole:
+                    return
 
     def _unread(self, log: Path, opened: contextlib.ExitStack) -> list[tuple[BinaryIO, str, int]]:
         """The files with anything new, their names and from where on, oldest first. They are opened once, because
@@ -92,31 +108,37 @@ class Audit:
                 return [(file, name, offset), *reversed(newer.values())]
             if first.endswith(b"\n") or len(first) == _FIRST:
                 newer.setdefault(name, (file, name, 0))
-        if known and newer:
-            self._write((time.time(), {"kind": "gap", "because": f"{log.name} was rotated away"}))
+        gap = {"kind": "gap", "because": f"{log.name} was rotated away"}
+        if known and newer and not self._write((time.time(), gap)):
+            return []
         return list(reversed(newer.values()))
 
-    def _copy_from(self, descriptor: int, offset: int) -> int:
-        """Up to the end of the last whole line; its place."""
+    def _copy_from(self, descriptor: int, offset: int) -> tuple[int, bool]:
+        """How far everything is copied, and whether that is the end of the last whole line."""
         while chunk := os.pread(descriptor, _CHUNK, offset):
             length = chunk.rfind(b"\n") + 1
             if not length:
                 break
-            self._write(*_refusals(chunk[:length]))
+            if not self._write(*_refusals(chunk[:length])):
+                return offset, False
             offset += length
-        return offset
+        return offset, True
 
     def _changed(self, event: Event) -> None:
         if event.subject.startswith("key ") or event.event in _CHANGES:
             said = {"subject": event.subject, "event": event.event, "because": event.because}
             self._write((event.at, {"kind": "changed", **said}))
 
-    def _write(self, *rows: tuple[float, dict[str, Any]]) -> None:
+    def _write(self, *rows: tuple[float, dict[str, Any]]) -> bool:
+        """Whether all of them are written."""
         block = "".join(f"{_stamp(at)} {json.dumps(row)}\n" for at, row in rows).encode()
-        if block:
-            with self._writing:
-                self._file.prepare(len(block))
-                self._file.append(block, len(rows))
+        if not block:
+            return True
+        with self._writing:
+            self._file.prepare(len(block))
+            written = self._file.append(block, len(rows))
+            self._problem = "" if written else f"{self._file.reason} at {self._path}"
+            return written
 
     def _read_places(self) -> dict[str, tuple[str, int]]:
         try:

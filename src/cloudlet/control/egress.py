@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from cloudlet.contracts.egress import CONFIGURATION, EgressConfiguration, digest
 from cloudlet.contracts.paths import StatePaths
 from cloudlet.contracts.process import User
-from cloudlet.control.private_files import write_private
+from cloudlet.control.private_files import write_newest
 from cloudlet.identity.secrets import Secrets
 from cloudlet.stack import OWN_PREFIX, Service, Stack
 
@@ -30,8 +29,6 @@ _AT_ONCE = 4096
 _LATER = 60.0
 #: seconds that tunnels are given when an instance of the proxy is replaced
 _DRAIN = 60.0
-#: seconds that a file of the proxy's stays after a newer one: an instance may still be starting from it
-_KEPT = 3600.0
 
 
 class Outbound:
@@ -72,12 +69,7 @@ class Outbound:
         if stack.egress is None:
             return
         file = self._file(stack)
-        self._folder.mkdir(exist_ok=True)
-        self._folder.chmod(0o755)  # the proxy runs in it; what lies there is private
-        write_private(file, CONFIGURATION.dump_json(self._configuration(stack)), user)
-        for old in set(self._folder.glob("egress-*.json")) - {file}:
-            if old.stat().st_mtime < time.time() - _KEPT:
-                old.unlink(missing_ok=True)
+        write_newest(file, CONFIGURATION.dump_json(self._configuration(stack)), user, "egress-*.json")
 
     def environment(self, stack: Stack, service: str, host: str, port: int) -> dict[str, str]:
         """What lets a service's programs find the proxy, which listens at `host` and `port`. In both spellings: curl

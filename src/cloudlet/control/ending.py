@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Collection
 
 from cloudlet.contracts.process import Process
 from cloudlet.control.instances import SERVICE_LABEL
 from cloudlet.control.journal import Journal
+from cloudlet.control.store import Instance
 from cloudlet.edge.generation import number_of
+from cloudlet.edge.group import EdgeGroup
+from cloudlet.errors import CloudletError
 from cloudlet.runtime.client import KeeperClient
 
+#: seconds that requests in flight are given
+_DRAIN = 10.0
 _PAUSE = 0.02
 #: seconds for answers under way to leave; connections that clients keep open would last for half a minute
 _EDGE_GRACE = 0.5
+
+
+async def drain_all(instances: Collection[Instance], edge: EdgeGroup) -> None:
+    """Let each of these, which the edge balances, finish what it has."""
+    with contextlib.suppress(CloudletError, TimeoutError):
+        for instance in instances:
+            await edge.drain_server(instance.service, instance.name)
+        async with asyncio.timeout(_DRAIN):
+            while any([await edge.sessions(instance.service, instance.name) for instance in instances]):
+                await asyncio.sleep(_PAUSE)
 
 
 async def end_all(keeper: KeeperClient, journal: Journal) -> int:

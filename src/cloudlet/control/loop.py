@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-import traceback
 from collections.abc import Awaitable, Callable
 
 from cloudlet.control.desired import Desired
 from cloudlet.control.instances import Instances
 from cloudlet.control.journal import Journal
 from cloudlet.control.store import Instance
+from cloudlet.control.tasks import bug
 from cloudlet.errors import CloudletError
 from cloudlet.policy.lifecycle import InstanceView, Phase, ServiceView, decide
 
@@ -59,9 +59,7 @@ class Loop:
                 self._journal.warning("cloudlet", "a turn of the loop failed", f"{error}; it is made again")
             except Exception as error:
                 # a bug in one turn must not end the loop, which keeps everything else running
-                where = traceback.extract_tb(error.__traceback__)[-1]
-                what = f"{type(error).__name__}: {error} in {where.filename}:{where.lineno}; please report it"
-                self._journal.error("cloudlet", "a bug in a turn of the loop", what)
+                self._journal.error("cloudlet", "a bug in a turn of the loop", bug(error))
             await self._rest()
 
     async def _rest(self) -> None:

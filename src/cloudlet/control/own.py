@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import sys
-import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -20,9 +19,10 @@ from cloudlet.contracts.gateway import CONFIGURATION, OWN_PATHS, GatewayConfigur
 from cloudlet.contracts.paths import StatePaths
 from cloudlet.contracts.process import HeldSocket, User
 from cloudlet.control.api_keys import records_file
-from cloudlet.control.private_files import write_private
+from cloudlet.control.private_files import write_newest
 from cloudlet.control.secret_values import issuing_key, with_secrets
 from cloudlet.control.topology import GATEWAY, STORE, SocketRequest, route
+from cloudlet.errors import OperatorError
 from cloudlet.identity.secrets import Secrets
 from cloudlet.policy.needs import needs_gateway, needs_store
 from cloudlet.stack import Cache, Route, Service, Stack
@@ -30,8 +30,6 @@ from cloudlet.stack.documents import files
 from cloudlet.stack.identity import Identity
 
 _STORE_MEMORY = 64_000_000
-#: seconds that a file of the gateway's stays after a newer one: an instance may still be starting from it
-_KEPT = 3600.0
 #: secrets that cloudlet makes for itself
 SESSION, ASK = "cloudlet-session", "cloudlet-ask"
 
@@ -95,21 +93,14 @@ class Own:
             if request.internal and request.backend in stack.services
         }
         file = self._file(stack)
-        write_private(file, CONFIGURATION.dump_json(self._configuration(stack, addresses, store)), user)
-        for old in set(self._folder.glob("gateway-*.json")) - {file}:
-            if old.stat().st_mtime < time.time() - _KEPT:
-                old.unlink(missing_ok=True)
-
-    def make_folder(self) -> None:
-        """Where the gateway service runs: anybody may look into it, what lies in it is private."""
-        self._folder.mkdir(exist_ok=True)
-        self._folder.chmod(0o755)
+        content = CONFIGURATION.dump_json(self._configuration(stack, addresses, store))
+        write_newest(file, content, user, "gateway-*.json")
 
     def _file(self, stack: Stack) -> Path:
         content = CONFIGURATION.dump_json(self._configuration(stack, {}, ""))
         digest = hashlib.sha256(content)
         for document in documents(stack):
-            digest.update(document.read_bytes())
+            digest.update(_content(document))
         return self._folder / f"gateway-{digest.hexdigest()[:12]}.json"
 
     def _configuration(self, stack: Stack, services: Mapping[str, str], store: str) -> GatewayConfiguration:
@@ -132,6 +123,13 @@ def documents(stack: Stack) -> list[Path]:
     """The files that the gateway service reads for routes."""
     routes = stack.gateway.routes if stack.gateway else ()
     return list(dict.fromkeys(path for item in routes if item.needs_gateway for path in files(item)))
+
+
+def _content(document: Path) -> bytes:
+    try:
+        return document.read_bytes()
+    except OSError as error:
+        raise OperatorError(f"{document} cannot be read: {error.strerror}; a route of the file needs it") from error
 
 
 def _own_routes(identity: Identity) -> list[Route]:

@@ -4,10 +4,28 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from pathlib import Path
 
 from cloudlet.contracts.process import User
 from cloudlet.errors import DependencyError
+
+#: seconds that a file stays after a newer one: an instance may still be starting from it
+_KEPT = 3600.0
+
+
+def write_newest(path: Path, content: bytes, user: User | None, others: str) -> None:
+    """Like `write_private`, and those of the folder that match `others` go when they are old. Anybody may look into
+    the folder: a service runs in it. Raises DependencyError."""
+    try:
+        path.parent.mkdir(exist_ok=True)
+        path.parent.chmod(0o755)
+    except OSError as error:
+        raise DependencyError(f"cannot make {path.parent}: {error.strerror}") from error
+    write_private(path, content, user)
+    for old in set(path.parent.glob(others)) - {path}:
+        if old.stat().st_mtime < time.time() - _KEPT:
+            old.unlink(missing_ok=True)
 
 
 def write_private(path: Path, content: bytes, user: User | None) -> None:

@@ -216,7 +216,7 @@ def _edges(system: System, usage: Mapping[str, Usage]) -> list[EngineStatus]:
 
 def _addresses(system: System) -> list[AddressStatus]:
     addresses = []
-    for request, held in system.held:
+    for request, held in system.addresses.held:
         if not request.internal:
             scheme = "https" if request.tls else request.mode if not request.datagram else "udp"
             addresses.append(AddressStatus(request.purpose, f"{scheme}://{held.host}:{held.port}"))

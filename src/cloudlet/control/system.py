@@ -8,19 +8,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import math
 import os
-import sys
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from cloudlet.contracts.edge import BackendStatistics, EdgeConfiguration, RouteStatistics
 from cloudlet.contracts.paths import StatePaths
-from cloudlet.contracts.process import Exit, HeldSocket, Process, User
+from cloudlet.contracts.process import Process, User
 from cloudlet.control import sockets
+from cloudlet.control.addresses import Addresses
 from cloudlet.control.announcing import ServiceAnnouncer
 from cloudlet.control.api_keys import ApiKeys, records_file
 from cloudlet.control.audit import Audit
@@ -28,23 +26,28 @@ from cloudlet.control.breakers import Breakers
 from cloudlet.control.certificates import Certificates, Served
 from cloudlet.control.desired import Desired
 from cloudlet.control.egress import EGRESS, Outbound, confined
-from cloudlet.control.ending import end_all
+from cloudlet.control.ending import drain_all, end_all
 from cloudlet.control.enforcement import Enforcement
 from cloudlet.control.engines import Engines
-from cloudlet.control.forwarders import Datagrams, Forwarders, is_forwarder
+from cloudlet.control.exits import Exits
+from cloudlet.control.forwarders import Forwarders
 from cloudlet.control.guarding import Guarding
 from cloudlet.control.instances import Instances
 from cloudlet.control.journal import Journal
 from cloudlet.control.launcher import ServiceLauncher
+from cloudlet.control.log_files import log_files
 from cloudlet.control.loop import Loop
 from cloudlet.control.measuring import Measurements
-from cloudlet.control.own import Own, documents
+from cloudlet.control.own import Own
+from cloudlet.control.reach import needs
 from cloudlet.control.resources import Resources
+from cloudlet.control.settling import Settling, Wanted
 from cloudlet.control.steering import Steering
 from cloudlet.control.store import Instance, Store
+from cloudlet.control.tasks import Tasks
 from cloudlet.control.telemetry import Telemetry
-from cloudlet.control.topology import GATEWAY, STORE, edge_configuration, engine_backend, is_balanced
-from cloudlet.control.users import Users, interpreter
+from cloudlet.control.topology import GATEWAY, edge_configuration, is_balanced
+from cloudlet.control.users import Users
 from cloudlet.control.views import PlanView
 from cloudlet.edge.group import EdgeGroup
 from cloudlet.engines.locate import locate
@@ -56,13 +59,8 @@ from cloudlet.stack import Stack
 
 Step = Callable[[str], None]
 
-#: seconds that requests in flight are given when the stack goes down, and between two looks at them
-_DOWN_DRAIN = 10.0
-_LOOK = 0.02
 #: seconds between two looks at the times of the user's certificates
 _LOOK_AT_FILES = 1.0
-#: seconds between two attempts to bring edge, engines and sockets to what is wanted, when the first one failed
-_SETTLE_AGAIN = 5.0
 
 
 def no_step(_: str) -> None:
@@ -86,32 +84,32 @@ class System:
         self.desired = Desired(file, self.store, self.journal, self._complete)
         self.guarding = Guarding(paths, self.secrets, self.journal)
         self.keys = ApiKeys(self.store, self.journal, records_file(paths), self._gateway_user, self._tell_edge)
-        self.users = Users(paths, self.store, self._needs)
+        self.users = Users(paths, self.store, lambda name: needs(self.desired, name))
         self.measurements = Measurements()
-        self.held: sockets.Held = []
         # a missing HAProxy is told when a file is applied (`require_binaries`): what runs can be ended without it
         self.edge = EdgeGroup(paths, keeper, locate("haproxy").path or Path("haproxy"), self.users.of("edge"))
         self.engines = Engines(self.journal, keeper, self._wake, step)
         self.resources = Resources(paths, self.store, self.secrets, self.users)
+        self.addresses = Addresses(self.desired, self.resources, self.outbound)
         self.forwarders = Forwarders(paths, keeper, self.users.of, self._serving_ports)
         self.steering = Steering(self.edge, self.journal, self.measurements)
         self.breakers = Breakers(self.edge, self.journal)
         self.instances = self._make_instances(step)
+        self._exits = Exits(self.edge, self.engines, self.instances, self.journal)
+        self._settling = Settling(self.edge, self.forwarders, self.engines, keeper, self._wanted, step)
         self.loop = Loop(
             self.desired,
             self.instances,
             self.journal,
             sessions=self._sessions,
             blocked=self._blocked,
-            forgotten=self._unsettle,
-            settle=self._settle_again,
+            forgotten=self._settling.unsettle,
+            settle=self._settling.again,
             measure=self._measure,
         )
         self.certificates = Certificates(paths, self.journal)
         self._served = Served()
-        self._changing = asyncio.Lock()
-        self._settled_or_tried = math.inf
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks(self.journal)
 
     @classmethod
     async def open(cls, file: Path, paths: StatePaths, step: Step = no_step) -> System:
@@ -127,7 +125,8 @@ class System:
 
     def _make_instances(self, step: Step) -> Instances:
         announcer = ServiceAnnouncer(self.edge, self.forwarders, self.desired.service, self.steering.weights)
-        launcher = ServiceLauncher(self.paths, self.secrets, self.desired, self._used, self.users.of, self._ports_taken)
+        used, taken = self.addresses.used, self._ports_taken
+        launcher = ServiceLauncher(self.paths, self.secrets, self.desired, used, self.users.of, taken)
         return Instances(self.store, self.journal, self.keeper, launcher, announcer, self._wake, step)
 
     # what is asked of it
@@ -145,11 +144,11 @@ class System:
             if not processes:
                 await self.down()
             raise
-        self._task(self._watch_exits(exits))
-        self._task(self.loop.run())
-        self._task(self._watch_certificates())
-        self._task(self.guarding.run(self._guard_changed))
-        self._task(self.audit.run())
+        self._tasks.keep("cloudlet", lambda: self._exits.watch(exits))
+        self._tasks.keep("cloudlet", self.loop.run)
+        self._tasks.keep("edge", self._watch_certificates)
+        self._tasks.keep("identity", lambda: self.guarding.run(self._guard_changed))
+        self._tasks.keep("audit", self.audit.run)
         return plan
 
     async def apply(self, new: Stack, *, undo: bool) -> PlanView:
@@ -158,7 +157,7 @@ class System:
         Raises Refused, having changed nothing, when an address is taken, when the stack is going down, or when a
         run-time change would be taken back and `undo` is false; EngineMissing when an engine has no binary.
         """
-        async with self._changing:
+        async with self._settling.changing:
             if self.desired.going_down:
                 raise Refused("the stack is going down; run `cloudlet up` again when it is down")
             plan = await self._install(new, undo=undo, processes=None)
@@ -180,9 +179,9 @@ class System:
         held = await sockets.hold(completed, self.keeper, self.store)
         self._step("addresses held")
         self.desired.accept(new)
-        self._unsettle()
+        self._settling.unsettle()
         self._step("wish recorded")
-        self.held, self._served = held, served
+        self.addresses.held, self._served = held, served
         self.guarding.accept(known)
         self.telemetry.apply(new)
         self.resources.load(completed, await self.keeper.processes())
@@ -195,7 +194,7 @@ class System:
             await self.instances.adopt(processes)
             self._step("instances adopted")
         await self._bring_engines()
-        await self._settle()
+        await self._settling.settle()
         return replace(plan, applied=True)
 
     def _complete(self, stack: Stack) -> Stack:
@@ -214,11 +213,7 @@ class System:
         stack = self.desired.stack
         self.outbound.write(stack, self.users.of(EGRESS) if EGRESS in stack.services else None)
         if GATEWAY in stack.services:
-            listeners = {request.backend: held for request, held in self.held if request.internal}
-            store = listeners.get(engine_backend(STORE))
-            found = self.resources.environment(GATEWAY, STORE, store) if store else None
-            self.own.make_folder()
-            self.own.write(stack, self.held, next(iter((found or {}).values()), ""), self.users.of(GATEWAY))
+            self.own.write(stack, self.addresses.held, self.addresses.store(), self.users.of(GATEWAY))
             self.keys.write()
 
     async def scale(self, counts: Mapping[str, int]) -> None:
@@ -237,31 +232,21 @@ class System:
     async def down(self) -> int:
         """End everything: requests in flight first, then instances, then engines; how many processes that were."""
         self.desired.going_down = True
-        async with self._changing:
-            await self._cancel_tasks()
+        async with self._settling.changing:
+            await self._tasks.cancel()
             await self.engines.close()
             await self.instances.close()
             self.journal.info("cloudlet", "going down", "instances, edge and engines end, in this order")
-            await self._drain_all()
+            serving = [i for i in self._serving() if is_balanced(self.desired.service(i.service))]
+            await drain_all(serving, self.edge)
             ended = await end_all(self.keeper, self.journal)
             self.enforcement.remove()
             self.store.clear()
         return ended
 
-    async def _drain_all(self) -> None:
-        """Let every serving instance finish what it has."""
-        serving = [i for i in self.instances.records.values() if i.phase is Phase.SERVING]
-        balanced = [i for i in serving if is_balanced(self.desired.service(i.service))]
-        with contextlib.suppress(CloudletError, TimeoutError):
-            for instance in balanced:
-                await self.edge.drain_server(instance.service, instance.name)
-            async with asyncio.timeout(_DOWN_DRAIN):
-                while any([await self._sessions(instance) for instance in balanced]):
-                    await asyncio.sleep(_LOOK)
-
     async def close(self) -> None:
         """Stop looking after the stack; what runs goes on. A keeper with nothing left to keep ends."""
-        await self._cancel_tasks()
+        await self._tasks.cancel()
         await self.telemetry.close()
         await self.engines.close()
         await self.instances.close()
@@ -282,31 +267,26 @@ class System:
             self.desired.services(),
             self.instances.records.values(),
             self.resources.ports(),
-            self.held,
+            self.addresses.held,
             self._served.folder,
             self.steering.weights,
             authorities=self._served.authorities,
-            guard=self.guarding.guard(self.keys.records(), self._asked()),
+            guard=self.guarding.guard(self.keys.records(), self.addresses.gateway()),
             limit_store=self.resources.limit_store(),
         )
-
-    def _asked(self) -> str:
-        """Where the edge asks about credentials."""
-        found = (held for request, held in self.held if request.internal and request.backend == GATEWAY)
-        return next((f"{held.host}:{held.port}" for held in found), "")
 
     def _gateway_user(self) -> User | None:
         return self.users.of(GATEWAY) if GATEWAY in self.desired.stack.services else None
 
     def _guard_changed(self) -> None:
-        self._unsettle()
+        self._settling.unsettle()
         self._wake()
 
     async def _tell_edge(self) -> None:
         """What was recorded counts when this returns; where it fails, the next turn of the loop makes it so."""
-        self._unsettle()
-        async with self._changing:
-            await self._settle()
+        self._settling.unsettle()
+        async with self._settling.changing:
+            await self._settling.settle()
 
     async def statistics(self) -> tuple[BackendStatistics, ...]:
         return await self.edge.statistics()
@@ -318,39 +298,14 @@ class System:
         return await self.statistics(), await self.route_statistics()
 
     def logs(self, services: Collection[str], instances: Collection[str]) -> dict[str, Path]:
-        """The log file of each process that was named, or of every one of the stack's own services. Raises Refused
-        for a name that nobody has."""
-        there = {path.name.removesuffix(".log") for path in self.paths.logs.glob("*.log")}
-        there |= set(self.instances.records)
-        if not services and not instances:
-            return {name: self.paths.log(name) for name in sorted(self.instances.records)}
-        named = {name for name in there if name.rpartition("-")[0] in services or name in (*instances, *services)}
-        known = {*there, *self.desired.services()}
-        unknown = [name for name in (*services, *instances) if name not in known]
-        if unknown:
-            raise Refused(f"nothing is called {', '.join(unknown)}; there are {', '.join(sorted(known))}")
-        return {name: self.paths.log(name) for name in sorted(named)}
+        """As `log_files`."""
+        return log_files(self.paths, self.instances.records, self.desired.services(), services, instances)
 
     def _wake(self) -> None:
         self.loop.wake()
 
-    def _used(self, service: str) -> dict[str, dict[str, str]]:
-        """The environment that each used name gives to a service."""
-        listeners = {request.name: held for request, held in self.held if request.internal}
-        used = {}
-        for name in self.desired.service(service).uses:
-            held = listeners[f"internal-{name}"]
-            if name == EGRESS:
-                used[name] = self.outbound.environment(self.desired.stack, service, held.host, held.port)
-                continue
-            found = self.resources.environment(service, name, held)
-            used[name] = found if found is not None else self._service_address(name, held)
-        return used
-
-    def _service_address(self, name: str, held: HeldSocket) -> dict[str, str]:
-        protocol = self.desired.service(name).protocol
-        scheme = "tcp" if protocol == "tcp" else "http"
-        return {f"{name.upper().replace('-', '_')}_URL": f"{scheme}://{held.host}:{held.port}"}
+    def _serving(self) -> list[Instance]:
+        return [i for i in self.instances.records.values() if i.phase is Phase.SERVING]
 
     def _serving_ports(self, service: str) -> dict[str, int]:
         return {i.name: i.port for i in self.instances.of(service) if i.phase is Phase.SERVING}
@@ -370,8 +325,7 @@ class System:
 
     async def _measure(self, now: float) -> None:
         self.measurements.look(self._pids(), now)
-        serving = [i for i in self.instances.records.values() if i.phase is Phase.SERVING]
-        await self.steering.steer(self.desired.services(), serving, now)
+        await self.steering.steer(self.desired.services(), self._serving(), now)
         await self.breakers.look(self.desired.services(), now)
 
     def _pids(self) -> dict[str, int]:
@@ -379,18 +333,6 @@ class System:
         pids |= {run.engine.name: run.pid for run in self.engines.runs.values()}
         pids |= self.edge.pids
         return {name: pid for name, pid in pids.items() if pid is not None}
-
-    def _needs(self, name: str) -> list[Path]:
-        """The paths that whoever runs as this user must be able to reach."""
-        if self.desired.knows(name):
-            service = self.desired.service(name)
-            programs = [service.program] if service.program else []
-            read = documents(self.desired.stack) if name == GATEWAY else []
-            return [service.directory, *programs, *(p for program in programs for p in interpreter(program)), *read]
-        if is_forwarder(name):
-            return [Path(sys.executable)]
-        kind = name.partition("-")[0]
-        return [locate("haproxy" if name == "edge" else kind).usable()]
 
     async def _bring_engines(self) -> None:
         found = await self.keeper.processes()
@@ -404,41 +346,10 @@ class System:
             elif known.admitted != set(users):
                 self.engines.admit(resource, users)
 
-    async def _settle(self) -> None:
-        """Let the edge, the forwarders, the engines and the held sockets be what is wanted and nothing more."""
-        await self.edge.apply(self.configuration(), self.steering.out())
-        self._step("edge settled")
-        datagrams = {r.listener: Datagrams(r.backend, held) for r, held in self.held if r.datagram and r.backend}
-        await self.forwarders.apply(datagrams)
-        if not self.desired.leaving:
-            for resource in set(self.engines.runs) - set(self.resources.runs):
-                self.engines.stop(resource)
-        await sockets.release_unused(self.keeper, {held.name for _, held in self.held})
-        self._settled_or_tried = math.inf
-
-    def _unsettle(self) -> None:
-        """What is wanted has changed: the next turn settles it, unless that is done before."""
-        self._settled_or_tried = 0.0
-
-    async def _settle_again(self, now: float) -> None:
-        if now - self._settled_or_tried >= _SETTLE_AGAIN and not self._changing.locked():
-            self._settled_or_tried = now
-            async with self._changing:
-                await self._settle()
-
-    async def _watch_exits(self, exits: AsyncIterator[Exit]) -> None:
-        async for end in exits:
-            try:
-                await self._exited(end)
-            except Exception as error:  # a bug over one process must not blind us to all others
-                what = f"{end}; {type(error).__name__}: {error}"
-                self.journal.error(end.name, "its end was not dealt with", what)
-
-    async def _exited(self, end: Exit) -> None:
-        if await self.edge.exited(end):
-            self.journal.warning(end.name, "edge process ended", str(end))
-        elif not self.engines.exited(end) and not is_forwarder(end.name):
-            await self.instances.exited(end)
+    def _wanted(self) -> Wanted:
+        """While a service leaves, what it uses runs on."""
+        engines = {*self.resources.runs, *(self.engines.runs if self.desired.leaving else ())}
+        return Wanted(self.configuration(), self.steering.out(), self.addresses.held, engines)
 
     async def _watch_certificates(self) -> None:
         """Renewed, added and removed files count within seconds, and cloudlet's own are renewed well before they
@@ -449,17 +360,7 @@ class System:
                 served = self.certificates.look(self.desired.stack, self.users.of("edge"), time.time())
                 if served is not None:
                     self._served = served
-                    self._unsettle()
+                    self._settling.unsettle()
                     self._wake()
             except (CloudletError, OSError) as error:
                 self.journal.error("edge", "certificates not renewed", f"{error}; tried again")
-
-    def _task(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _cancel_tasks(self) -> None:
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -45,14 +45,3 @@ class Users:
             f"{', '.join(sorted(names))} may read every file (CAP_DAC_READ_SEARCH): {reason}"
             for reason, names in by_reason.items()
         ]
-
-
-def interpreter(program: Path) -> list[Path]:
-    """The program that a script's first line names, as the kernel will run it."""
-    try:
-        with program.open("rb") as file:
-            line = file.readline(256)
-    except OSError:
-        return []
-    words = line[2:].split() if line.startswith(b"#!") else []
-    return [Path(os.fsdecode(words[0]))] if words else []

@@ -199,7 +199,7 @@ class PassedRoute:
 
 @dataclass(frozen=True, slots=True)
 class RouteDecision:
-    """Which route takes a request. `label` is empty where none does: `status` is then 400, 404 or 405 (with `allow`)."""
+    """Which route takes a request; `label` is empty where none does, and `status` 400, 404 or 405 (with `allow`)."""
 
     method: str
     host: str

@@ -67,14 +67,15 @@ class Difference:
 
 def difference(old: EdgeConfiguration, new: EdgeConfiguration) -> Difference:
     before, after = _by_name(old.backends), _by_name(new.backends)
-    beyond = tuple(_beyond(old, new)) or tuple(_rules(old, new))
+    ruled = _without_servers(old) != _without_servers(new)  # what else is rendered takes a while with many routes
+    beyond = tuple(_beyond(old, new)) or (tuple(_rules(old, new)) if ruled else ())
     kept = before.keys() & after.keys()
     servers = [_servers(before[name], after[name]) for name in after if name in kept]
     return Difference(
         added=tuple(placed for part in servers for placed in part.added),
         removed=tuple(placed for part in servers for placed in part.removed),
         reweighted=tuple(placed for part in servers for placed in part.reweighted),
-        maps=_maps(old, new),
+        maps=_maps(old, new) if ruled else {},
         beyond=beyond,
     )
 
@@ -113,6 +114,10 @@ def _beyond(old: EdgeConfiguration, new: EdgeConfiguration) -> Iterable[str]:
     for name in after:
         if name in before and replace(before[name], servers=()) != replace(after[name], servers=()):
             yield f"the settings of the backend {name} changed"
+
+
+def _without_servers(configuration: EdgeConfiguration) -> EdgeConfiguration:
+    return replace(configuration, backends=tuple(replace(item, servers=()) for item in configuration.backends))
 
 
 def _rules(old: EdgeConfiguration, new: EdgeConfiguration) -> Iterable[str]:

@@ -116,11 +116,11 @@ class Edge:
             if self._generation is None or self._process is None:
                 return
             present, generation = self._process, self._generation
-            self._process, self._generation, self._socket, self._record = None, None, None, Record()
-            heir._predecessors.add(present.pid)
             _, living = heir._running()
             generation.lead_to(living.settings.door)
+            heir._predecessors.add(present.pid)
             await self._supervisor.stop(present.spec.name, generation.settings.longest_drain + _CUT_LATER)
+            self._process, self._generation, self._socket, self._record = None, None, None, Record()
             generation.delete()
 
     async def exited(self, end: Exit) -> bool:

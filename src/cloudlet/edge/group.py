@@ -65,9 +65,8 @@ class EdgeGroup:
             wanted = range(1, configuration.replicas + 1)
             applied = [await self._bring(replica, share(configuration), out) for replica in wanted]
             before, self._serving = self._serving, tuple(wanted)
-            for replica in before:
-                if replica not in wanted:
-                    await self._retire(replica)
+            for replica in self._too_many():
+                await self._retire(replica)
         return _together(applied, len(self._serving) - len(before))
 
     async def close(self) -> None:
@@ -83,6 +82,10 @@ class EdgeGroup:
     async def _bring(self, replica: int, configuration: EdgeConfiguration, out: Collection[tuple[str, str]]) -> Applied:
         edge = self._edge(replica)
         return await edge.apply(configuration, out) if edge.running or replica == 1 else await edge.start(configuration)
+
+    def _too_many(self) -> list[int]:
+        """Replicas that run and are not to; also those that could not be retired when they should have been."""
+        return [replica for replica, edge in self._edges.items() if edge.running and replica not in self._serving]
 
     async def _retire(self, replica: int) -> None:
         await self._edge(replica).retire(self._edges[1])

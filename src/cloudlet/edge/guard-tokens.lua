@@ -65,10 +65,13 @@ local function words(item)
     return found
 end
 
+-- a header loses such blanks on the way, so that a service would take "ann " for ann
+local function blank_at_an_end(name) return name:find("^ ") ~= nil or name:find(" $") ~= nil end
+
 local function set_of(names, separator, included)
     local set, listed = {}, {}
     local function add(name)
-        if set[name] or name:find("[%c" .. separator .. "]") then return end
+        if set[name] or name:find("[%c" .. separator .. "]") or blank_at_an_end(name) then return end
         set[name], listed[#listed + 1] = true, name
     end
     for _, name in ipairs(names) do
@@ -82,6 +85,7 @@ end
 function tokens.principal(user, roles, scopes, claims)
     if math.type(user) == "integer" then user = string.format("%d", user) end
     if type(user) ~= "string" or user == "" or #user > 256 or user:find("%c") then return nil end
+    if blank_at_an_end(user) then return nil end
     local principal = { user = user, claims = claims or { sub = user } }
     principal.role, principal.roles = set_of(words(roles), ",", data.roles)
     principal.scope, principal.scopes = set_of(words(scopes), " ")

@@ -187,7 +187,9 @@ end
 local function cookie(headers, name)
     local found, count = nil, 0
     for place = 0, #headers["cookie"] do
-        for key, content in headers["cookie"][place]:gmatch("([^;=%s]+)=([^;%s]*)") do
+        -- pair by pair: one pattern for all of them would look for `=` from each letter on, for seconds in a long text
+        for pair in headers["cookie"][place]:gmatch("[^;]+") do
+            local key, content = pair:match("^ *([^=%s]+)=(%S*)")
             if key == name then found, count = content, count + 1 end
         end
     end

@@ -15,6 +15,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from cloudlet.policy.conditions import Condition
 from cloudlet.policy.routing import METHODS, Candidate
@@ -29,7 +30,7 @@ class Turn:
     named: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ladder:
     """`steps` hold the label for each method, or for all of them under the empty one."""
 
@@ -47,7 +48,7 @@ class Ladder:
         """What a map leads to: a label, or this ladder's name."""
         return self.label or self.name
 
-    @property
+    @cached_property
     def name(self) -> str:
         content = [[repr(turn), sorted(labels.items())] for turn, labels in self.steps]
         text = json.dumps(content).encode()

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from cloudlet.contracts.edge import EdgeConfiguration, Route
 from cloudlet.edge.ladders import Ladder, Turn, all_turns, allow_entries, ladder_entries
@@ -27,7 +27,7 @@ LADDERS, ALLOW = "routes-ladders.map", "routes-allow.map"
 WAITS, LIMITS, FALLBACKS = "waits.map", "waits-limit.map", "fallbacks.map"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CompiledRoutes:
     """`turns` are those of all ladders, `conditions` the sets under which a method may be the wrong one."""
 
@@ -36,10 +36,11 @@ class CompiledRoutes:
     conditions: tuple[tuple[Condition, ...], ...]
     hosts: tuple[str, ...]
 
-    @property
+    @cached_property
     def ladders(self) -> dict[str, Ladder]:
         return {name: item for each in self.classes for name, item in each.ladders.items()}
 
+    @cached_property
     def files(self) -> dict[str, str]:
         """What changes by succession only."""
         ladders = self.ladders.values()
@@ -49,6 +50,7 @@ class CompiledRoutes:
         allowed = [allow_entries(item, self.conditions) for item in ladders]
         return {LADDERS: map_text(_merged(steps)), ALLOW: map_text(_merged(allowed))}
 
+    @cached_property
     def maps(self) -> dict[str, dict[str, str]]:
         """What leads to labels, the specific before the general: the order in which maps are exchanged."""
         found = {each.file: {key: item.value for key, item in each.entries.items()} for each in self.classes}

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from itertools import groupby
 
 from cloudlet.edge.ladders import Ladder, ladder
@@ -33,7 +34,7 @@ class Lookup(StrEnum):
     REST = "rest"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RouteClass:
     """`entries` are keys with what may take them."""
 
@@ -43,7 +44,7 @@ class RouteClass:
     mask: _Mask = ()
     entries: dict[str, Ladder] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def ladders(self) -> dict[str, Ladder]:
         """By name, those that are no plain route."""
         return {item.name: item for item in self.entries.values() if item.label is None}

@@ -80,9 +80,10 @@ def _payloads(entries: Mapping[str, str]) -> list[str]:
     size = _LONGEST
     for key, value in entries.items():
         line = f"{key} {value}\n"
-        if size + len(line) > _LONGEST:
+        length = len(line.encode(errors="surrogateescape"))
+        if size + length > _LONGEST:
             pieces.append([])
             size = 0
         pieces[-1].append(line)
-        size += len(line)
+        size += length
     return ["".join(piece) for piece in pieces]

@@ -12,38 +12,23 @@ from pathlib import Path
 import uvloop
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server as Granian
-from pydantic import ValidationError
 
 from cloudlet.contracts.gateway import CONFIGURATION, GatewayConfiguration
-from cloudlet.errors import OperatorError
 from cloudlet.gateway.asgi import Server
 from cloudlet.gateway.assembly import assemble
+from cloudlet.gateway.private_file import read
 
 _BACKLOG = 4096
 #: requests at once; the edge sends at most the service's `concurrency`
 _AT_ONCE = 8192
 #: seconds; the keeper's own grace ends it before
 _LONGEST_DRAIN = 3600.0
-_OTHERS = 0o007
-
-
-def read(path: Path) -> GatewayConfiguration:
-    """Raises OperatorError for a file that others may read, or that is not a configuration."""
-    try:
-        if path.stat().st_mode & _OTHERS:
-            raise OperatorError(f"{path} holds secrets and is open to everybody; run chmod o= on it")
-        return CONFIGURATION.validate_json(path.read_bytes())
-    except OSError as error:
-        raise OperatorError(f"cannot read {path}: {error.strerror}") from error
-    except ValidationError as error:
-        kinds = {".".join(map(str, detail["loc"])): detail["msg"] for detail in error.errors(include_input=False)}
-        raise OperatorError(f"{path} is not the gateway service's configuration: {kinds}") from error
 
 
 def run(port: int, config: Path) -> None:
     """Serve until SIGTERM or SIGINT. Raises OperatorError."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    uvloop.run(_serve(port, read(config)))
+    uvloop.run(_serve(port, read(config, CONFIGURATION, "cloudlet-gateway")))
 
 
 async def _serve(port: int, configuration: GatewayConfiguration) -> None:

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import ipaddress
 import json
 import os
 import tempfile
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from cloudlet.errors import ProviderFailed
+from cloudlet.stack.identity.trust import refusal
 
 #: seconds for a whole exchange, and bytes of an answer; the largest key sets in use have some 20 kB
 TIMEOUT, LARGEST = 3.0, 512_000
@@ -26,23 +25,6 @@ TIMEOUT, LARGEST = 3.0, 512_000
 
 def is_file(address: str) -> bool:
     return "://" not in address
-
-
-def refusal(url: str) -> str | None:
-    """Why an address is not asked, or None: what came over plain http could be anybody's."""
-    parts = urlsplit(url)
-    if parts.scheme == "https" and parts.hostname:
-        return None
-    if parts.scheme == "http" and parts.hostname and _loopback(parts.hostname):
-        return None
-    return "a key set is fetched by https, by http from this machine only"
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class KeySets:

@@ -81,7 +81,7 @@ def test_a_file_that_others_may_read_is_refused(file):
     file.chmod(0o644)
     done = subprocess.run(command(0, file), capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 2
-    assert done.stderr.strip() == f"cloudlet-egress: {file} is open to everybody; run chmod o= on it"
+    assert done.stderr.strip() == f"cloudlet-egress: {file} holds secrets and is open to everybody; run chmod o= on it"
 
 
 def test_a_file_that_is_no_configuration_is_refused_without_showing_it(file):
@@ -89,7 +89,7 @@ def test_a_file_that_is_no_configuration_is_refused_without_showing_it(file):
     file.write_text('{"credentials": "hush", "rules": {"orders": {"allow": ["no such/"]}}}')
     done = subprocess.run(command(0, file), capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 2
-    assert "is not the egress proxy's configuration" in done.stderr
+    assert "is not the configuration of cloudlet-egress" in done.stderr
     assert "hush" not in done.stderr
 
 

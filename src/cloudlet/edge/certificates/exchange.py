@@ -57,10 +57,15 @@ async def exchange(socket: RuntimeSocket, before: str, after: str) -> None:
 async def _put(socket: RuntimeSocket, file: Path, *, known: bool) -> None:
     if not known:
         await socket.ask(f"new ssl cert {_word(file)}")
-    await socket.ask(f"set ssl cert {_word(file)} <<\n{file.read_text()}\n")
+    await socket.ask(_set(file))
     await socket.ask(f"commit ssl cert {_word(file)}")
     if not known:
         await socket.ask(f"add ssl crt-list {_word(file.parent)} {_word(file)}")
+
+
+def _set(file: Path) -> str:
+    """The command with the file behind it, which an empty line ends."""
+    return f"set ssl cert {_word(file)} <<\n{file.read_text()}\n"
 
 
 def _files(configuration: EdgeConfiguration) -> Iterable[Path]:

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from importlib.resources import files
 
 from cloudlet.contracts.edge import EdgeConfiguration
+from cloudlet.contracts.gateway import OWN_PATHS
 from cloudlet.contracts.guard import Guard, KeyRecord, VerificationKey
 from cloudlet.edge.rendered import quoted, section
 from cloudlet.edge.steps.fragment import NOTHING, Fragment
@@ -36,7 +37,7 @@ def fragment(configuration: EdgeConfiguration) -> Fragment:
     open_to_all = [route.label for route in configuration.routes if route.label not in labels]
     guard = configuration.guard or Guard()
     if not guarded:
-        rules = _strip(guard)
+        rules = _strip(guard, configuration)
         return Fragment(rules=rules) if rules else NOTHING
     kinds = {
         kind
@@ -54,7 +55,7 @@ def fragment(configuration: EdgeConfiguration) -> Fragment:
             "http-request return status 500 default-errorfiles"
             f" if {'!open-to-all ' if open_to_all else ''}!{{ var(txn.guard) -m str ok }}",
             *_tell(_HEADERS if kinds <= {"api_key", "basic", "certificate"} else {**_HEADERS, **_CLAIMS}),
-            *_strip(guard),
+            *_strip(guard, configuration),
         ),
         sections=(_known_keys(pems),) if pems else (),
         process=("lua-load-per-thread guard.lua", *(("httpclient.retries 1",) if guard.ask else ())),
@@ -78,18 +79,20 @@ def _tell(headers: Mapping[str, str]) -> Iterable[str]:
         yield f"http-request set-header {header} %[var(txn.{variable})] if {{ var(txn.{variable}) -m found }}"
 
 
-def _strip(guard: Guard) -> tuple[str, ...]:
-    """API keys and sessions reach no service, whatever its route requires; only our own (sign-out) needs sessions."""
+def _strip(guard: Guard, configuration: EdgeConfiguration) -> tuple[str, ...]:
+    """API keys and sessions reach no service, whatever its route requires; only our own (sign-out) needs sessions, and
+    is told by its routes: another path below `/.cloudlet/` may be taken by a service's `/*`."""
     rules: list[str] = []
     if guard.key_header:
         rules.append(f"http-request del-header {guard.key_header} if {{ req.hdr({guard.key_header}) -m beg clk_ }}")
     if guard.oidc:
         names = f"(__Host-)?cloudlet-({'|'.join(guard.oidc)})"
         cookies = f'%[req.fhdr(cookie),regsub("(^|; *){names}=[^;]*","",g),regsub("^; *","")]'
+        own = [route.label for route in configuration.routes if route.path.startswith(OWN_PATHS)]
         rules += [
             "acl session req.fhdr(cookie) -m sub cloudlet-",
-            "acl own-path var(txn.path) -m beg /.cloudlet/",
-            f"http-request set-header cookie {quoted(cookies)} if session !own-path",
+            *condition("own-path", own),
+            f"http-request set-header cookie {quoted(cookies)} if session{' !own-path' if own else ''}",
             "http-request del-header cookie if { req.fhdr(cookie) -m len 0 }",
         ]
     return tuple(rules)

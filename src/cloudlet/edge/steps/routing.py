@@ -43,8 +43,8 @@ def fragment(configuration: EdgeConfiguration) -> Fragment:
             *spreading.rules,
         ),
         answers=spreading.answers,
-        files=routes.files(),
-        maps={BACKENDS: backend_entries(configuration.routes), **routes.maps()},
+        files=routes.files,
+        maps={BACKENDS: backend_entries(configuration.routes), **routes.maps},
     )
 
 

@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import uvloop
-from pydantic import ValidationError
 
 from cloudlet.contracts.egress import CONFIGURATION, EgressConfiguration
 from cloudlet.errors import OperatorError
@@ -22,31 +21,18 @@ from cloudlet.gateway.egress.connect import Connector, Refusal, is_own
 from cloudlet.gateway.egress.log import Log
 from cloudlet.gateway.egress.names import Lookup, Names, system_lookup
 from cloudlet.gateway.egress.wire import Wire
+from cloudlet.gateway.private_file import read
 from cloudlet.policy.egress import Rulebook
 
 _HOST = "127.0.0.1"
 _BACKLOG = 4096
 #: descriptors that are not a client's or a destination's
 _OWN_DESCRIPTORS = 64
-_OTHERS = 0o007
-
-
-def read(path: Path) -> EgressConfiguration:
-    """Raises OperatorError for a file that others may read, or that is not a configuration."""
-    try:
-        if path.stat().st_mode & _OTHERS:
-            raise OperatorError(f"{path} is open to everybody; run chmod o= on it")
-        return CONFIGURATION.validate_json(path.read_bytes())
-    except OSError as error:
-        raise OperatorError(f"cannot read {path}: {error.strerror}") from error
-    except ValidationError as error:
-        kinds = {".".join(map(str, detail["loc"])): detail["msg"] for detail in error.errors(include_input=False)}
-        raise OperatorError(f"{path} is not the egress proxy's configuration: {kinds}") from error
 
 
 def run(port: int, config: Path) -> None:
     """Serve until SIGTERM or SIGINT. Raises OperatorError."""
-    configuration = read(config)
+    configuration = read(config, CONFIGURATION, "cloudlet-egress")
     uvloop.run(_serve(port, replace(configuration, most=min(configuration.most, _descriptors()))))
 
 

@@ -19,11 +19,12 @@ from cloudlet.errors import ProviderFailed
 from cloudlet.gateway.signin.attempt import Attempt
 from cloudlet.gateway.signin.id_token import algorithms, validated
 from cloudlet.gateway.tokens.claims import Principal, Rejected, at, principal
-from cloudlet.gateway.tokens.fetch import Fetcher, refusal
+from cloudlet.gateway.tokens.fetch import Fetcher
 from cloudlet.gateway.tokens.introspection import basic
 from cloudlet.gateway.tokens.jwks import PAUSE, Fetched, at_address
 from cloudlet.gateway.tokens.jwt import Unverified
 from cloudlet.stack.identity import Oidc
+from cloudlet.stack.identity.trust import refusal
 
 _FRESH = 3600.0
 _LONGEST_CODE = 4096

@@ -7,37 +7,19 @@ addresses that the file does not name; both are refused rather than followed.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 
 from cloudlet.errors import ProviderFailed
+from cloudlet.stack.identity.trust import refusal
 
 #: seconds for a whole exchange
 TIMEOUT = 5.0
 #: bytes of an answer; the largest key sets in use have some 20 kB
 LARGEST = 512_000
-
-
-def refusal(url: str) -> str | None:
-    """Why an address is not asked, or None."""
-    parts = urlsplit(url)
-    if parts.scheme == "https" and parts.hostname:
-        return None
-    if parts.scheme == "http" and parts.hostname and _loopback(parts.hostname):
-        return None
-    return "it must be https (http is taken for this machine only)"
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class Fetcher:

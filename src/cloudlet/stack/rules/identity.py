@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterator
 from pathlib import Path as File
@@ -15,6 +14,7 @@ from cloudlet.stack.gateway import Gateway, Route
 from cloudlet.stack.gateway.limits import RateLimit
 from cloudlet.stack.gateway.requirements import AddressList, Require
 from cloudlet.stack.identity import Jwt
+from cloudlet.stack.identity.trust import is_local
 from cloudlet.stack.interpolate import secret_names
 from cloudlet.stack.nodes import Path
 from cloudlet.stack.rules.design import Design, Rule
@@ -183,16 +183,9 @@ def _address(path: Path, address: str) -> Iterator[Finding]:
         parts, host = urlsplit(""), ""
     if not host or parts.scheme not in ("http", "https"):
         yield Finding(path, f'{dotted(path)}: "{address}" is no address', "write https://HOST/PATH")
-    elif parts.scheme == "http" and not _loopback(host):
+    elif parts.scheme == "http" and not is_local(host):
         message = f'{dotted(path)}: "{address}" could be answered by anybody on the way there'
         yield Finding(path, message, "write https; http is for this machine only")
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _file(path: Path, file: File) -> Iterator[Finding]:
