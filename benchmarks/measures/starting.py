@@ -47,7 +47,7 @@ def measure(rounds: int, say: Callable[[str], None]) -> list[Measure]:
 def _rows(kind: str, starts: list[Start]) -> list[Measure]:
     return [
         Measure(f"up of the shop, {kind}", tuple(start.took for start in starts), "s", _BUDGETS[kind]),
-        Measure("  CPU of its 8 instances by then", tuple(start.instances for start in starts), "s"),
+        Measure("  CPU of its instances by then", tuple(start.instances for start in starts), "s"),
         Measure("  CPU of its engines by then", tuple(start.engines for start in starts), "s"),
         Measure("  CPU of cloudlet by then", tuple(start.control for start in starts), "s"),
     ]

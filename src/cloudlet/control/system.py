@@ -240,8 +240,8 @@ class System:
             serving = [i for i in self._serving() if is_balanced(self.desired.service(i.service))]
             await drain_all(serving, self.edge)
             ended = await end_all(self.keeper, self.journal)
-            self.enforcement.remove()
             self.store.clear()
+            self.enforcement.remove()
         return ended
 
     async def close(self) -> None:

@@ -26,7 +26,7 @@ from cloudlet.gateway.upstream import Upstream
 from cloudlet.stack.gateway.composition import Aggregate, Call
 
 PARTIAL = "x-partial"
-_PASSED_ON = frozenset({401, 403, 404, 410})
+_PASSED_ON = frozenset({400, 401, 403, 404, 410, 422, 429})
 #: of the client's request, not of the calls
 _NOT_PASSED = (
     "content-type",
