@@ -33,6 +33,7 @@ docs: $(VENV)/.installed  ## write the generated pages again
 
 bench: $(VENV)/.installed  ## the budgets, measured; benchmarks/README.md says what each needs
 	$(BIN)/python benchmarks/edge.py
+	$(BIN)/python benchmarks/gateway.py
 	$(BIN)/python benchmarks/lifecycle.py
 
 clean:

@@ -21,7 +21,7 @@ services:
   orders: {command: "python3 app.py {port}", health: {path: /health}}
   orders2: {command: "python3 app.py {port}", health: {path: /health}}
 gateway:
-  listen: {http: 0, https: none}
+  listen: {http: 0, https: "off"}
   routes:
     - {path: /orders/*, to: orders}
     - {path: /orders/*, to: orders2, match: {headers: {X-Version: "2"}}}

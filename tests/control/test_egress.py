@@ -18,7 +18,7 @@ from cloudlet.control.egress import EGRESS, Outbound, confined, warnings
 from cloudlet.control.enforcement import Enforcement, ruleset
 from cloudlet.control.topology import internal_names, internal_socket
 from cloudlet.errors import DependencyError
-from cloudlet.gateway.egress.serve import read
+from cloudlet.gateway.private_file import read
 from cloudlet.identity.secrets import Secrets
 from cloudlet.stack import Stack, parse
 
@@ -82,7 +82,7 @@ def test_the_proxy_reads_what_was_written_and_knows_each_service_by_its_credenti
     completed = outbound.complete(given)
     outbound.write(given, None)
     file = Path(completed.services[EGRESS].command[-1])
-    configuration = read(file)
+    configuration = read(file, CONFIGURATION, EGRESS)
     assert configuration == CONFIGURATION.validate_json(file.read_bytes())
     assert configuration.rules["orders"].allow == ("api.example.com",)
     assert configuration.rules["mailer"].allow == ("mail.example.com:587",)

@@ -79,7 +79,10 @@ def test_plain_routes_change_without_a_new_process() -> None:
 
 def test_maps_are_exchanged_in_an_order_that_shows_no_wrong_route() -> None:
     """What labels lead to comes before labels, and goes after them; the specific comes first, and goes last."""
-    old, new = _configuration(route("/a/*", "a"), route("/x", "a")), _configuration(route("/a", "b"), route("/y/*", "b"))
+    old, new = (
+        _configuration(route("/a/*", "a"), route("/x", "a")),
+        _configuration(route("/a", "b"), route("/y/*", "b")),
+    )
     steps = exchanges(old, difference(old, new).maps)
     assert [name for name, _ in steps] == [
         *("routes-backends.map", "routes-exact.map", "routes-prefix.map"),

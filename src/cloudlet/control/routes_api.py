@@ -1,6 +1,6 @@
 """The control API's part for routes.
 
-    GET /v1/routes    every route in the order of precedence, with its counts
+GET /v1/routes    every route in the order of precedence, with its counts
 """
 
 from __future__ import annotations

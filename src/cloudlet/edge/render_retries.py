@@ -4,9 +4,14 @@
                         that asks
     retries-spent.map   backend → "90 of 400" while its budget is spent: repeats of requests in the last ten seconds.
                         Written by retries.lua, which looks at HAProxy's counters several times a second
+    retries-lately.map  backend → Unix time in milliseconds at which the door was last asked to repeat
 
 Repeats never multiply: a request that came through the door with one server or none is repeated by the door alone, and
 any other by its backend alone. What was never sent (no server, a refused connection) is no repeat and not counted.
+
+When an instance dies, HAProxy has idle connections to it of which it knows the end only a moment later; a few repeats
+at once would all be wasted on these. So requests through the door pause for a moment (hold.lua) while that backend's
+were repeated lately.
 
 Why Lua: HAProxy's rules cannot see a repeat, its counters can be read in Lua only, and it goes on while cloudlet is
 dead. `policy/retry_budget.py` is its twin.
@@ -18,7 +23,9 @@ from importlib.resources import files
 
 from cloudlet.contracts.edge import Backend, EdgeConfiguration
 
-AGAIN, SPENT, LUA = "retries-again.map", "retries-spent.map", "retries.lua"
+AGAIN, SPENT, LATELY, LUA = "retries-again.map", "retries-spent.map", "retries-lately.map", "retries.lua"
+#: milliseconds after a repeat in which the next request pauses
+_LATELY = 50
 #: the repeats of the usual door
 USUAL_ATTEMPTS = 3
 #: by which a request is known whose repeats are the door's
@@ -32,10 +39,10 @@ def budgets(configuration: EdgeConfiguration) -> dict[str, float]:
 def retry_files(configuration: EdgeConfiguration) -> dict[str, str]:
     limits = budgets(configuration)
     if not limits:
-        return {}
+        return {LATELY: ""}
     table = ", ".join(f'["{name}"] = {share:g}' for name, share in limits.items())
     body = files("cloudlet.edge").joinpath(LUA).read_text(encoding="utf-8")
-    return {AGAIN: "", SPENT: "", LUA: f"local BUDGETS = {{ {table} }}\n{body}"}
+    return {LATELY: "", AGAIN: "", SPENT: "", LUA: f"local BUDGETS = {{ {table} }}\n{body}"}
 
 
 def retry_process(configuration: EdgeConfiguration) -> list[str]:
@@ -63,14 +70,19 @@ def mark_repeats(configuration: EdgeConfiguration) -> list[str]:
         f"!{{ var(txn.backend) -m str {' '.join(never)} }}" if never else "",
         spent,
     ]
-    return [f"http-request set-var(txn.again) bool(true) if {' '.join(filter(None, conditions))}"]
+    return [
+        f"http-request set-var(txn.again) bool(true) if {' '.join(filter(None, conditions))}",
+        f"http-request set-var(txn.lately) var(txn.backend),map_str_int({LATELY}) if {BY_DOOR}",
+        f"http-request lua.pause if {{ var(txn.lately) -m found }} {{ date(0,ms),sub(txn.lately) lt {_LATELY} }}",
+    ]
 
 
 def count_again(configuration: EdgeConfiguration, condition: str) -> list[str]:
+    lately = f"http-after-response set-map({LATELY}) %[var(txn.backend)] %[date(0,ms)] if {condition}"
     if not budgets(configuration):
-        return []
+        return [lately]
     more = f"%[var(txn.backend),map_str_int({AGAIN},0),add(1)]"
-    return [f"http-after-response set-map({AGAIN}) %[var(txn.backend)] {more} if {condition}"]
+    return [lately, f"http-after-response set-map({AGAIN}) %[var(txn.backend)] {more} if {condition}"]
 
 
 def retry_lines(backend: Backend, repeatable: str) -> list[str]:

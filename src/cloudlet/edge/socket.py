@@ -33,10 +33,12 @@ class RuntimeSocket:
     async def ask(self, *commands: str) -> str:
         """What HAProxy answers to the commands, carried out in one go. Raises EngineFailed when it does not answer,
         or refuses one of them (the others are carried out)."""
-        answer = await self._exchange("; ".join(commands))
+        command = "; ".join(commands)
+        answer = await self._exchange(command)
         refused = _REFUSAL.findall(answer)
         if refused:
-            raise EngineFailed(f"haproxy refused `{'; '.join(commands)}`: {' '.join(refused)}")
+            shown = command.partition(" <<\n")[0]  # what is behind it may be a private key
+            raise EngineFailed(f"haproxy refused `{shown}`: {' '.join(refused)}")
         return answer
 
     async def replace_map(self, file: str, entries: Mapping[str, str]) -> None:
