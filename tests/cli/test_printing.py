@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from cloudlet.cli import amounts
-from cloudlet.cli.printing import Column, build, fit
+from cloudlet.cli.printing import Column, build, fit, visible
 
 COLUMNS = (
     Column("NAME"),
@@ -67,3 +67,9 @@ def test_columns_go_by_priority_and_empty_ones_first() -> None:
 def test_amounts_have_three_digits_and_a_unit(shown: str, expected: str) -> None:
     """Numbers are written for reading; exact ones are in `--output json`."""
     assert shown == expected
+
+
+def test_what_strangers_wrote_moves_no_terminal() -> None:
+    """A path with an encoded line end or escape makes no line of its own; other scripts stay readable."""
+    assert visible("/a\n2026 refused\x1b[2J\x9b1m") == r"/a\n2026 refused\x1b[2J\x9b1m"
+    assert visible("jane\u202e é 漢字") == r"jane\u202e é 漢字"

@@ -62,6 +62,12 @@ def tables() -> list[str]:
     return subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout.split()
 
 
+def is_back(stack: LiveStack, name: str, dead: int) -> bool:
+    """Both serve, and that one as another process."""
+    serving = stack.serving("cloudlet-egress")
+    return len(serving) == 2 and serving[name]["pid"] != dead
+
+
 def main() -> None:
     run("ip", "link", "set", "dev", "lo", "up")
     found: dict[str, object] = {}
@@ -79,7 +85,7 @@ def main() -> None:
         for name, instance in stack.instances("cloudlet-egress").items():
             os.kill(instance["pid"], signal.SIGKILL)
             found.setdefault("proxy killed", []).append(ask(stack, allowed))  # type: ignore[attr-defined]
-            until(lambda: len(stack.serving("cloudlet-egress")) == 2, f"{name} to be back")
+            until(lambda name=name, dead=instance["pid"]: is_back(stack, name, dead), f"{name} to be back")
         stack.write(FILE.replace("MODE", "advisory"))
         stack.up()
         found["advisory"] = [ask(stack, query) for query in (direct, allowed, refused)]

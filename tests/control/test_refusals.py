@@ -15,7 +15,7 @@ name: refusals
 services:
   front: {{command: {python} app.py, health: {{path: /}}}}
 gateway:
-  listen: {{http: 0}}
+  listen: {{http: 0, https: "off"}}
   routes: [{{path: /api/*, to: front}}]
 """
 REFUSED = 7

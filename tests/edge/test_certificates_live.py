@@ -25,6 +25,7 @@ from cloudlet.edge.certificates import AUTHORITIES, install
 from cloudlet.edge.certificates.files import pem
 from cloudlet.edge.certificates.issuing import Issuer, issue_authority, issue_certificate
 from cloudlet.edge.difference import How
+from cloudlet.errors import EngineFailed
 
 from .conftest import Harness, backend
 from .guarding import route
@@ -140,6 +141,15 @@ async def test_a_new_control_exchanges_what_changed_meanwhile(tls: Tls) -> None:
     install([two], tls.folder)
     await tls.harness.edge.start(tls.configuration())
     assert (await tls.served("a.test"), tls.harness.edge.pid) == (serial(two), pid)
+
+
+async def test_a_refused_certificate_is_said_without_its_key(tls: Tls) -> None:
+    """What HAProxy does not take ends in the journal."""
+    await tls.start(issued(tls.issuer, "a.test"))
+    socket, _ = tls.harness.edge._running()
+    with pytest.raises(EngineFailed, match="haproxy refused `set ssl cert nowhere`") as caught:
+        await socket.ask(f"set ssl cert nowhere <<\n{issued(tls.issuer, 'b.test').decode()}\n")
+    assert "PRIVATE KEY" not in str(caught.value)
 
 
 async def test_a_file_too_long_for_the_socket_is_taken_by_a_successor(tls: Tls) -> None:

@@ -160,6 +160,16 @@ def test_positions_are_of_bytes() -> None:
     assert (caught.value.position, caught.value.column) == (7, 7)
 
 
+def test_many_values_are_refused_before_they_are_read() -> None:
+    """What would keep the whole service busy for seconds costs a look at the bytes; large texts may pass."""
+    many = b"[" + b"{}," * json_text.MOST_VALUES + b"{}]"
+    with pytest.raises(NotJson, match="more than 200000 values"):
+        parse_strict(many)
+    with pytest.raises(NotJson, match="more than 200000 values"):
+        json_text.refuse_many(many)
+    assert len(parse_strict(b'"' + b"a" * 5_000_000 + b'"')) == 5_000_000
+
+
 def test_as_deep_as_is_allowed_passes() -> None:
     """The bound itself is within."""
     depth = json_text.DEEPEST

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from cloudlet.errors import ProviderFailed
 from cloudlet.identity.jwks import LARGEST, KeySets
-from cloudlet.stack.identity.trust import refusal
+from cloudlet.stack.identity.trust import STALE, refusal
 from tests.support.issuer import SET, Issuer
 
 
@@ -32,6 +33,14 @@ async def test_a_set_is_fetched_and_kept(issuer: Issuer, tmp_path: Path) -> None
     assert KeySets(tmp_path / "kept").last(issuer.url) == SET
     (file,) = (tmp_path / "kept").iterdir()
     assert file.stat().st_mode & 0o077 == 0
+
+
+async def test_a_set_counts_for_a_day_while_its_issuer_is_away(issuer: Issuer, tmp_path: Path) -> None:
+    """Who keeps the issuer from being asked does not keep a key alive that the issuer took back."""
+    await KeySets(tmp_path).fetch(issuer.url)
+    fetched = time.time()
+    assert KeySets(tmp_path, clock=lambda: fetched + STALE - 60).last(issuer.url) == SET
+    assert KeySets(tmp_path, clock=lambda: fetched + STALE + 60).last(issuer.url) == {}
 
 
 @pytest.mark.parametrize(

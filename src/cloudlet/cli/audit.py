@@ -11,7 +11,7 @@ import click
 
 from cloudlet.cli.client import Query
 from cloudlet.cli.console import out
-from cloudlet.cli.printing import print_row
+from cloudlet.cli.printing import print_row, visible
 from cloudlet.cli.session import Session, duration, examples, output_option, pass_session
 from cloudlet.errors import NotRunning
 
@@ -41,7 +41,7 @@ def command(session: Session, follow: bool, since: float | None, tail: int) -> N
 def _print(row: dict[str, Any]) -> None:
     """`12:03:55 refused 403 injection:template GET shop.localhost/a from 10.0.0.7, user jane, route /a`"""
     at = datetime.fromtimestamp(row["at"]).strftime("%Y-%m-%d %H:%M:%S")
-    out().print(f"{at} {_said(row)}", soft_wrap=True, markup=False, highlight=False)
+    out().print(f"{at} {visible(_said(row))}", soft_wrap=True, markup=False, highlight=False)
 
 
 def _said(row: dict[str, Any]) -> str:

@@ -61,7 +61,12 @@ def print_row(data: Any, output: str) -> None:
 def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
     """A table on standard output, nothing when there are no rows."""
     if rows:
-        show(build(columns, rows, out().width))
+        show(build(columns, [[visible(cell) for cell in row] for row in rows], out().width))
+
+
+def visible(text: str) -> str:
+    """On one line, with escapes for what a terminal would obey: strangers choose the paths and names that are shown."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def show(part: RenderableType) -> None:

@@ -63,7 +63,7 @@ class Guarding:
         set that cannot be had is told, and its last good one is taken."""
         identity = with_secrets(stack.identity, self._secrets)
         stamps = {path: _stamp(path) for path in (*_address_files(stack), *_key_files(identity))}
-        listed = {str(path): networks.read(path) for path in _address_files(stack)}
+        listed = {str(path): await asyncio.to_thread(networks.read, path) for path in _address_files(stack)}
         issuers = await asyncio.gather(*(self._issuer(name, jwt) for name, jwt in identity.jwt.items()))
         return Known(identity, dict(zip(identity.jwt, issuers, strict=True)), listed, stamps)
 
@@ -117,18 +117,22 @@ class Guarding:
     async def _read_again(self, path: Path) -> None:
         before = self._known
         if str(path) in before.networks:
-            self._read_networks(path)
+            await self._read_networks(path)
         for name, jwt in before.identity.jwt.items():
             if path in jwt.keys or (jwt.jwks and is_file(jwt.jwks) and Path(jwt.jwks) == path):
                 await self._renew(before, name, jwt)
 
-    def _read_networks(self, path: Path) -> None:
+    async def _read_networks(self, path: Path) -> None:
+        """Unless another design has come meanwhile: half a million addresses take seconds."""
+        before = self._known
         try:
-            found = networks.read(path)
+            found = await asyncio.to_thread(networks.read, path)
         except OperatorError as error:
             self._journal.error(
                 str(path), "list of addresses not taken", f"{error}; the last good one goes on counting"
             )
+            return
+        if self._known is not before:
             return
         self._known = replace(self._known, networks={**self._known.networks, str(path): found})
         self._journal.info(str(path), "list of addresses taken", f"it changed; it has {len(found)} entries")

@@ -48,7 +48,7 @@ class Own:
         completed = stack.model_copy(update={"caches": caches})
         if needs_gateway(stack):
             assert stack.gateway is not None, "only routes need the gateway service"
-            routes = (*stack.gateway.routes, *_own_routes(stack.identity))
+            routes = (*stack.gateway.routes, *_own_routes(stack.identity, (item.host for item in stack.gateway.routes)))
             service = self._gateway(stack, store=store)
             update = {
                 "gateway": stack.gateway.model_copy(update={"routes": routes}),
@@ -132,10 +132,11 @@ def _content(document: Path) -> bytes:
         raise OperatorError(f"{document} cannot be read: {error.strerror}; a route of the file needs it") from error
 
 
-def _own_routes(identity: Identity) -> list[Route]:
-    """Paths of the gateway itself that people and machines reach."""
+def _own_routes(identity: Identity, hosts: Iterable[str | None]) -> list[Route]:
+    """Paths of the gateway itself that people and machines reach: at any host, and at each that has routes of its own,
+    for those would win otherwise."""
     paths = [f"{OWN_PATHS}signin/*", f"{OWN_PATHS}signout/*"] if identity.oidc else []
     issuers = [jwt for jwt in identity.jwt.values() if jwt.issue]
     paths += [f"{OWN_PATHS}keys/*"] if issuers else []
     paths += dict.fromkeys(jwt.issue.path for jwt in issuers if jwt.issue)
-    return [Route(path=path, to=GATEWAY) for path in paths]
+    return [Route(host=host, path=path, to=GATEWAY) for host in dict.fromkeys((None, *hosts)) for path in paths]

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from cloudlet.control.planning_gateway import BY_RELOAD, BY_SOCKET, gateway_changes
 from cloudlet.control.revisions import launch_revision
 from cloudlet.control.topology import public_sockets
 from cloudlet.control.views import Change
-from cloudlet.stack import Route, Service, Stack
-
-_BY_SOCKET = "over the runtime socket, no reload"
-_BY_RELOAD = "by a seamless reload, no connection is dropped"
+from cloudlet.stack import Service, Stack
 
 
 def changes(old: Stack | None, new: Stack, scaled: Mapping[str, int]) -> list[Change]:
@@ -19,7 +17,7 @@ def changes(old: Stack | None, new: Stack, scaled: Mapping[str, int]) -> list[Ch
         *_named("database", old.databases if old else {}, new.databases, "its data folder is made"),
         *_named("cache", old.caches if old else {}, new.caches, "its data folder is made"),
         *_services(old, new, scaled),
-        *_routes(old, new),
+        *gateway_changes(old, new),
         *_addresses(old, new),
     ]
 
@@ -64,7 +62,7 @@ def _services(old: Stack | None, new: Stack, scaled: Mapping[str, int]) -> Itera
 def _changed(name: str, old: Service, new: Service, scaled: Mapping[str, int]) -> Iterator[Change]:
     now = scaled.get(name, old.instances.min)
     if new.instances.min != now:
-        how = f"instances start or drain, {_BY_SOCKET}"
+        how = f"instances start or drain, {BY_SOCKET}"
         yield Change("scale", "service", name, f"{now} → {new.instances.min} instances", how)
     keys = ", ".join(_differing(old, new))
     if launch_revision(old) != launch_revision(new):
@@ -72,7 +70,7 @@ def _changed(name: str, old: Service, new: Service, scaled: Mapping[str, int]) -
         how = f"rolling replacement (max surge {surge}, max unavailable {unavailable})"
         yield Change("change", "service", name, keys, how)
     elif keys:
-        yield Change("change", "service", name, keys, _BY_RELOAD)
+        yield Change("change", "service", name, keys, BY_RELOAD)
 
 
 def _differing(old: Service, new: Service) -> list[str]:
@@ -80,47 +78,23 @@ def _differing(old: Service, new: Service) -> list[str]:
     return [key for key in keys if key != "instances" and getattr(old, key) != getattr(new, key)]
 
 
-def _routes(old: Stack | None, new: Stack) -> Iterator[Change]:
-    before = {_route_name(route): _answerer(route) for route in old.gateway.routes} if old and old.gateway else {}
-    after = {_route_name(route): _answerer(route) for route in new.gateway.routes} if new.gateway else {}
-    for name, target in after.items():
-        if name not in before:
-            yield Change("add", "route", name, f"to {target}", _BY_SOCKET)
-        elif before[name] != target:
-            yield Change("change", "route", name, f"from {before[name]} to {target}", _BY_SOCKET)
-    for name, target in before.items():
-        if name not in after:
-            yield Change("remove", "route", name, f"to {target}", _BY_SOCKET)
-
-
-def _route_name(route: Route) -> str:
-    methods = f"{','.join(route.methods)} " if route.methods else ""
-    wanted = [f"{name}: {value}" for name, value in route.match.headers.items()]
-    wanted += [f"{name}={value}" for name, value in route.match.query.items()]
-    return f"{methods}{route.host or '*'}{route.path}" + (f" ({', '.join(wanted)})" if wanted else "")
-
-
-def _answerer(route: Route) -> str:
-    return ", ".join(route.services) or "the edge itself"
-
-
 def _addresses(old: Stack | None, new: Stack) -> Iterator[Change]:
     before = dict(_listening(old)) if old else {}
     after = dict(_listening(new))
     for name, address in after.items():
         if name not in before:
-            yield Change("add", "listener", name, address, _BY_RELOAD if old else "it is held from now on")
+            yield Change("add", "listener", name, address, BY_RELOAD if old else "it is held from now on")
         elif before[name] != address:
-            yield Change("change", "listener", name, f"{before[name]} → {address}", _BY_RELOAD)
+            yield Change("change", "listener", name, f"{before[name]} → {address}", BY_RELOAD)
     for name, address in before.items():
         if name not in after:
             yield Change("remove", "listener", name, address, "what is connected is finished")
     if old is None:
         return
     if _edge_options(old) != _edge_options(new):
-        yield Change("change", "listener", "edge", "threads, log or certificates", _BY_RELOAD)
+        yield Change("change", "listener", "edge", "threads, log or certificates", BY_RELOAD)
     if (old.name, old.domain) != (new.name, new.domain):
-        yield Change("change", "stack", new.name, f"domain {new.domain}", _BY_RELOAD)
+        yield Change("change", "stack", new.name, f"domain {new.domain}", BY_RELOAD)
 
 
 def _listening(stack: Stack) -> Iterator[tuple[str, str]]:

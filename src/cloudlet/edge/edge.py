@@ -15,6 +15,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
+from cloudlet import __version__
 from cloudlet.contracts.edge import (
     Backend,
     BackendStatistics,
@@ -388,10 +389,12 @@ class Edge:
         kept = live.with_draining(configuration, self._record)
         named = {(b.name, s.name) for b in kept.backends for s in b.servers}
         wanted = {(b.name, s.name) for b in configuration.backends for s in b.servers} - set(out)
-        return Record(kept, (self._record.draining & named) - wanted, loaded(configuration))
+        return Record(kept, (self._record.draining & named) - wanted, loaded(configuration), __version__)
 
     def _difference(self, wanted: Record) -> Difference:
         steps = difference(self._record.configuration, wanted.configuration)
+        if self._record.version != wanted.version:
+            steps = replace(steps, beyond=(*steps.beyond, f"it was started by cloudlet {self._record.version or '?'}"))
         changed = exchanged(self._record.certificates, wanted.certificates)
         if changed is None:
             return replace(steps, beyond=(*steps.beyond, "a certificate changed"))

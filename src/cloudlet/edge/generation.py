@@ -40,11 +40,12 @@ _NO_STATE = "1\n"
 @dataclass(frozen=True, slots=True)
 class Record:
     """What a generation was rendered from. `draining` holds (backend, server); `certificates` the files loaded, with
-    their digests (certificates/exchange.py)."""
+    their digests (certificates/exchange.py). `version` is the cloudlet that rendered it."""
 
     configuration: EdgeConfiguration = field(default_factory=EdgeConfiguration)
     draining: frozenset[tuple[str, str]] = frozenset()
     certificates: str = ""
+    version: str = ""
 
 
 _RECORDS = TypeAdapter(Record)

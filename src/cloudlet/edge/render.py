@@ -22,7 +22,7 @@ from cloudlet.edge.render_errors import error_files
 from cloudlet.edge.render_frontend import frontend_sections
 from cloudlet.edge.render_global import HOLD, global_sections
 from cloudlet.edge.render_request import DOOR, DOOR_ONCE, HOLD_TABLE, restore, suspects
-from cloudlet.edge.render_retries import USUAL_ATTEMPTS, door_attempts, retry_files
+from cloudlet.edge.render_retries import retry_files
 from cloudlet.edge.render_routes import map_files, map_text
 from cloudlet.edge.rendered import CONFIGURATION, Rendered, section
 from cloudlet.edge.settings import EdgeSettings
@@ -82,6 +82,7 @@ def _doors(configuration: EdgeConfiguration) -> list[str]:
         "mode http",
         "timeout server 1d",
         "option abortonclose",
+        "retries 3",
         "http-request set-log-level silent",
         "http-request set-header cloudlet-backend %[var(txn.backend)]",
         "http-request set-header cloudlet-client %[src]",
@@ -93,20 +94,14 @@ def _doors(configuration: EdgeConfiguration) -> list[str]:
         *restore(),
     )
     server = "server door unix@$DOOR"
-    usual = f"retries {USUAL_ATTEMPTS}"
     repeats = "retry-on conn-failure empty-response 425"
     return [
-        section(f"backend {DOOR} from common", *common, usual, repeats, server),
-        *(
-            section(f"backend {DOOR}-{attempts} from common", *common, f"retries {attempts}", repeats, server)
-            for attempts in door_attempts(configuration)
-        ),
+        section(f"backend {DOOR} from common", *common, repeats, server),
         section(
             f"backend {DOOR_ONCE} from common",
             "# each request is the first on its connection",
             "option http-server-close",
             *common,
-            usual,
             "retry-on conn-failure 425",
             server,
         ),

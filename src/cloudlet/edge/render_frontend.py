@@ -25,7 +25,7 @@ def frontend_sections(configuration: EdgeConfiguration, steps: Sequence[Fragment
         *([_gateway(routed, configuration, steps)] if routed else []),
         *(_public(item, configuration) for item in http if item.backend is not None and not item.internal),
         *([_defaults_internal(configuration)] if internal else []),
-        *(_internal(item, configuration) for item in internal),
+        *map(_internal, internal),
         *(_tcp(item, configuration) for item in configuration.listeners if item.mode == "tcp"),
         _door(configuration),
     ]
@@ -43,7 +43,7 @@ def _gateway(listeners: Sequence[Listener], configuration: EdgeConfiguration, st
         *(line for step in steps for line in step.rules),
         *request.fall_back(configuration),
         *(line for step in reversed(steps) for line in step.answers),
-        *request.balance(configuration),
+        *request.balance(),
     )
 
 
@@ -58,7 +58,7 @@ def _public(listener: Listener, configuration: EdgeConfiguration) -> str:
         *request.sample_log(configuration.log_sample, configuration.log_slow),
         f"http-request set-var(txn.backend) str({listener.backend})",
         *request.fall_back(configuration),
-        *request.balance(configuration),
+        *request.balance(),
     )
 
 
@@ -75,12 +75,12 @@ def _defaults_internal(configuration: EdgeConfiguration) -> str:
     )
 
 
-def _internal(listener: Listener, configuration: EdgeConfiguration) -> str:
+def _internal(listener: Listener) -> str:
     return section(
         f"frontend {proxy_name(listener.socket)} from internal",
         _bind(listener),
         f"tcp-request session set-var(sess.backend) str({listener.backend})",
-        *request.balance(configuration),
+        *request.balance(),
     )
 
 

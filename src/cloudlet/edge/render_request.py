@@ -1,7 +1,7 @@
 """The rules of a request's life in FILE.md's fixed order; each step is one function here, called in that order.
 
-Variables, for whoever adds a step: `txn.host` (lower case, no port), `txn.path` (as routes have it, stack.gateway.paths,
-so that `/%61dmin` and `//admin` are `/admin`), `txn.id`, `txn.backend` (a later step may set it). The request itself is
+Variables, for whoever adds a step: `txn.host` (lower case, no port), `txn.path` (as routes have it, see
+stack.gateway.paths, so that `/%61dmin` and `//admin` are `/admin`), `txn.id`, `txn.backend` (a later step may set it). The request itself is
 forwarded as it came. Ambiguous paths are refused rather than rewritten: HAProxy's own normaliser is still experimental
 in 2.8.
 
@@ -11,7 +11,7 @@ Every rule is paid by every request, 0.05 to 0.2 µs each: what most requests do
 from __future__ import annotations
 
 from cloudlet.contracts.edge import EdgeConfiguration
-from cloudlet.edge.render_retries import BY_DOOR, count_again, door_attempts, mark_repeats
+from cloudlet.edge.render_retries import BY_DOOR, count_again, mark_repeats
 from cloudlet.edge.render_routes import FALLBACKS, LIMITS, WAITS
 
 DOOR, DOOR_ONCE = "cloudlet-door", "cloudlet-door-once"
@@ -164,7 +164,7 @@ def fall_back(configuration: EdgeConfiguration) -> list[str]:
     ]
 
 
-def balance(configuration: EdgeConfiguration) -> list[str]:
+def balance() -> list[str]:
     """What goes on through the door, to ourselves, or to the process that succeeds this one.
 
     What has one server or none: there it is held, and tried again when the only server dies with it. What must not be
@@ -175,11 +175,6 @@ def balance(configuration: EdgeConfiguration) -> list[str]:
     return [
         "# balance; what has one server or none, or must not be repeated, goes on through our own door",
         f"use_backend {DOOR_ONCE} unless {REPEATABLE}",
-        *(
-            f"use_backend {DOOR}-{attempts} if {{ var(txn.backend),nbsrv le 1 }}"
-            f" {{ var(txn.backend) -m str {' '.join(names)} }}"
-            for attempts, names in door_attempts(configuration).items()
-        ),
         f"use_backend {DOOR} if {{ stopping }} || {{ var(txn.backend),nbsrv le 1 }}",
         "use_backend %[var(txn.backend)]",
     ]

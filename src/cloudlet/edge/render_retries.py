@@ -6,12 +6,11 @@
                         Written by retries.lua, which looks at HAProxy's counters several times a second
     retries-lately.map  backend → Unix time in milliseconds at which the door was last asked to repeat
 
-Repeats never multiply: a request that came through the door with one server or none is repeated by the door alone, and
-any other by its backend alone. What was never sent (no server, a refused connection) is no repeat and not counted.
-
-When an instance dies, HAProxy has idle connections to it of which it knows the end only a moment later; a few repeats
-at once would all be wasted on these. So requests through the door pause for a moment (hold.lua) while that backend's
-were repeated lately.
+A request that came through the door with one server or none is repeated by its backend, and then by the door: when an
+instance dies, HAProxy has idle connections to it of which it knows the end only a moment later, and a backend's few
+repeats may all be wasted on these. So the two multiply for as long as HAProxy believes a server up that answers nothing,
+and the budget ends both. Requests through the door pause for a moment (hold.lua) while that backend's were repeated
+lately. What was never sent (no server, a refused connection) is no repeat and not counted.
 
 Why Lua: HAProxy's rules cannot see a repeat, its counters can be read in Lua only, and it goes on while cloudlet is
 dead. `policy/retry_budget.py` is its twin.
@@ -26,9 +25,7 @@ from cloudlet.contracts.edge import Backend, EdgeConfiguration
 AGAIN, SPENT, LATELY, LUA = "retries-again.map", "retries-spent.map", "retries-lately.map", "retries.lua"
 #: milliseconds after a repeat in which the next request pauses
 _LATELY = 50
-#: the repeats of the usual door
-USUAL_ATTEMPTS = 3
-#: by which a request is known whose repeats are the door's
+#: by which a request is known that the door may repeat
 BY_DOOR = "{ var(txn.again) -m found }"
 
 
@@ -50,17 +47,8 @@ def retry_process(configuration: EdgeConfiguration) -> list[str]:
     return [f"lua-load {LUA}"] if budgets(configuration) else []
 
 
-def door_attempts(configuration: EdgeConfiguration) -> dict[int, list[str]]:
-    """Backends by how often the door repeats their requests, where that is not the usual number."""
-    found: dict[int, list[str]] = {}
-    for backend in configuration.backends:
-        if backend.mode == "http" and backend.retries not in (0, USUAL_ATTEMPTS):
-            found.setdefault(backend.retries, []).append(backend.name)
-    return found
-
-
 def mark_repeats(configuration: EdgeConfiguration) -> list[str]:
-    """At the door: whose repeats are the door's. A request that was held in vain has met no server."""
+    """At the door: what it may be asked to repeat. A request that was held in vain has met no server."""
     never = [b.name for b in configuration.backends if b.mode == "http" and not b.retries]
     spent = f"!{{ var(txn.backend),map_str({SPENT}) -m found }}" if budgets(configuration) else ""
     conditions = [
@@ -94,7 +82,7 @@ def retry_lines(backend: Backend, repeatable: str) -> list[str]:
     return [
         "retry-on conn-failure empty-response junk-response",
         f"http-request disable-l7-retry unless {repeatable}",
-        f"http-request disable-l7-retry if {BY_DOOR}{f' || {spent}' if backend.retry_budget is not None else ''}",
+        f"http-request disable-l7-retry if {spent}" if backend.retry_budget is not None else "",
     ]
 
 

@@ -76,6 +76,7 @@ def plain(request: Request) -> None:
 
 async def change_request(request: Request, apply: Change) -> None:
     if not is_json(request.headers.get("content-type")):
+        _refuse_unclear(request)
         return
     if request.headers.get("content-encoding", "identity") != "identity":
         raise Refusal(415, "this route takes no encoded bodies", reason="content-encoding")
@@ -83,10 +84,18 @@ async def change_request(request: Request, apply: Change) -> None:
     if not content:
         return
     try:
+        json_text.refuse_many(content)
         value = json_text.parse(content)
     except NotJson as error:
         raise Refusal(400, f"the body is not JSON: {error.detail}", reason="malformed") from None
     request.replace_body(json_text.dump(apply(value)))
+
+
+def _refuse_unclear(request: Request) -> None:
+    """Without a content type, or with two, a service may read JSON where we did not. Raises Refusal (415)."""
+    kinds = request.headers.all("content-type")
+    if request.body.streamed and (len(kinds) != 1 or "," in kinds[0].partition(";")[0]):
+        raise Refusal(415, "say the body's content type, once", reason="content-type")
 
 
 async def change_response(response: Response, apply: Change) -> Response:

@@ -1,9 +1,9 @@
 """Key sets of issuers, fetched: bounded in time and size, by https or from this machine, never redirected.
 
 The last good set is kept when the next one cannot be had, also over a restart of cloudlet: an issuer that is away must
-not lock everybody out who has a token.
+not lock everybody out who has a token; not for ever either (STALE).
 
-    identity/jwks-HASH.json    the last good set of the address with that hash
+    identity/jwks-HASH.json    the last good set of the address with that hash, as old as the file
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ import hashlib
 import json
 import os
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from cloudlet.errors import ProviderFailed
-from cloudlet.stack.identity.trust import refusal
+from cloudlet.stack.identity.trust import STALE, refusal
 
 #: seconds for a whole exchange, and bytes of an answer; the largest key sets in use have some 20 kB
 TIMEOUT, LARGEST = 3.0, 512_000
@@ -30,8 +32,8 @@ def is_file(address: str) -> bool:
 class KeySets:
     """The sets by their address, and the last good ones in a folder."""
 
-    def __init__(self, folder: Path, timeout: float = TIMEOUT) -> None:
-        self._folder, self._timeout = folder, timeout
+    def __init__(self, folder: Path, timeout: float = TIMEOUT, clock: Callable[[], float] = time.time) -> None:
+        self._folder, self._timeout, self._clock = folder, timeout, clock
 
     async def fetch(self, address: str) -> dict[str, Any]:
         """The set as it is now, kept for later. Raises ProviderFailed."""
@@ -41,9 +43,12 @@ class KeySets:
         return document
 
     def last(self, address: str) -> dict[str, Any]:
-        """The last good set; empty where there never was one."""
+        """The last good set; empty where there never was one, or not for STALE seconds."""
+        place = self._place(address)
         try:
-            kept = json.loads(self._place(address).read_bytes())
+            if self._clock() - place.stat().st_mtime > STALE:
+                return {}
+            kept = json.loads(place.read_bytes())
         except (OSError, ValueError):
             return {}
         return kept if isinstance(kept, dict) else {}

@@ -18,8 +18,9 @@ from typing import Any, Protocol
 from cloudlet.errors import ProviderFailed
 from cloudlet.gateway.tokens.fetch import LARGEST, Fetcher
 from cloudlet.gateway.tokens.keys import Key, of_set
+from cloudlet.stack.identity.trust import STALE
 
-FRESH, PAUSE, STALE = 300.0, 10.0, 86_400.0
+FRESH, PAUSE = 300.0, 10.0
 
 
 class KeySource(Protocol):

@@ -1,9 +1,14 @@
-"""Which addresses of identity providers are asked: what came over plain http from elsewhere could be anybody's."""
+"""Which addresses of identity providers are asked, and how long what they said counts: what came over plain http from
+elsewhere could be anybody's."""
 
 from __future__ import annotations
 
 import ipaddress
 from urllib.parse import urlsplit
+
+#: seconds for which a key set counts while its issuer is away: a key that the issuer took back must not live for as
+#: long as somebody keeps the issuer unreachable
+STALE = 86_400.0
 
 
 def refusal(url: str) -> str | None:
