@@ -209,6 +209,14 @@ async def test_what_is_no_json_passes_untouched(gateway: Gateway, web: Service) 
     assert (said.body, said.headers["etag"]) == (b'{"secret" : 1}', '"v"')
 
 
+async def test_json_that_does_not_quite_say_so_gets_no_further(gateway: Gateway, web: Service) -> None:
+    """A service may read as JSON what we would have passed untouched."""
+    for kinds in ("application/json, text/plain", "text/plain,application/json", ""):
+        headers = {"Content-Type": kinds}
+        said = await gateway.ask("/", "POST", label="bodies", body=b'{"admin": 1}', headers=headers)
+        assert (said.problem, web.targets) == ("415 content-type", []), kinds
+
+
 async def test_nothing_dropped_gets_out_in_disguise(gateway: Gateway, web: Service) -> None:
     """Compressed although nobody asked, or broken: it is undone, or goes no further."""
 

@@ -22,6 +22,7 @@ from cloudlet.contracts.edge import (
     Route,
     Server,
 )
+from cloudlet.contracts.gateway import GATEWAY_SERVICE
 from cloudlet.contracts.guard import Guard
 from cloudlet.contracts.limits import LimitStore
 from cloudlet.contracts.process import HeldSocket
@@ -35,7 +36,7 @@ from cloudlet.stack import Route as RouteDesign
 _BALANCED = frozenset({"http", "http2", "tcp"})
 _LOOPBACK = "127.0.0.1"
 #: cloudlet's own service for what the edge alone cannot do
-GATEWAY = "cloudlet-gateway"
+GATEWAY = GATEWAY_SERVICE
 #: cloudlet's own Valkey
 STORE = "cloudlet-store"
 

@@ -94,7 +94,7 @@ async def change_request(request: Request, apply: Change) -> None:
 def _refuse_unclear(request: Request) -> None:
     """Without a content type, or with two, a service may read JSON where we did not. Raises Refusal (415)."""
     kinds = request.headers.all("content-type")
-    if request.body.streamed and (len(kinds) != 1 or "," in kinds[0].partition(";")[0]):
+    if request.body.streamed and (len(kinds) != 1 or not kinds[0] or "," in kinds[0].partition(";")[0]):
         raise Refusal(415, "say the body's content type, once", reason="content-type")
 
 
