@@ -1,4 +1,4 @@
-"""cloudlet-gateway and cloudlet-store are killed under load: what may be repeated is lost to nobody, and what has an
+"""cloudlet-gateway and cloudlet's stores are killed under load: what may be repeated is lost to nobody, and what has an
 Idempotency-Key is carried out as docs/guides/idempotency-and-fallback.md promises."""
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ gateway:
       to: web
       rate_limits: [{{rate: 5/h, algorithm: sliding-log, per: "header:X-Tenant"}}]
 """
-GATEWAY, STORE = "cloudlet-gateway", "cloudlet-store"
+GATEWAY, STORES = "cloudlet-gateway", ("valkey-cloudlet-store", "valkey-cloudlet-limits")
 #: seconds around a death in which a request that it interrupted reaches the service
 UNDER_WAY = 1.0
 #: seconds: `wait` of every service, less what the edge needs to see that an instance is back
@@ -100,18 +100,18 @@ def test_the_gateway_service_is_killed_again_and_again(stack):
     killed_under_load(stack, kills=6, seconds=60)
 
 
-def test_the_store_is_killed_and_hangs(stack):
-    """Killed twice, and hanging for a while: limits let everybody pass, keyed requests get 503 and are not carried out,
-    and both are themselves again when it is back."""
-    engine = f"valkey-{STORE}"
+def test_the_stores_are_killed_and_hang(stack):
+    """Both killed twice, and hanging for a while: limits let everybody pass, keyed requests get 503 and are not carried
+    out, and both are themselves again when it is back."""
+    answers, counts = STORES
     tenants = steady(stack, "/logged/a", rate=1500, duration=6.5, number_header="X-Tenant")
     with load(tenants) as getting, load(paying(stack, rate=100, duration=6.5)) as posting:
-        every(1.2, 2, lambda: kill(stack, engine))
-        with stopped(stack.processes()[engine]):
+        every(1.2, 2, lambda: [kill(stack, engine) for engine in STORES])
+        with stopped(stack.processes()[answers]), stopped(stack.processes()[counts]):
             until(lambda: status(stack.address(), "/pay/a", "POST", Idempotency_Key="none") == 503, "503")
     got, paid, done = getting.report, posting.report, carried_out(stack)
     print(
-        f"\ncloudlet-store killed twice, then hanging: limited GET {said(got)}; keyed POST {said(paid)}, "
+        f"\nboth stores killed twice, then hanging: limited GET {said(got)}; keyed POST {said(paid)}, "
         f"{len(done)} keys carried out, {sum(len(times) > 1 for times in done.values())} twice"
     )
     assert got.sent + paid.sent >= 10_000

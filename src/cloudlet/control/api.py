@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -18,9 +19,10 @@ from cloudlet.control.limits import limit_usage
 from cloudlet.control.routes_api import route_routes
 from cloudlet.control.status import stack_status
 from cloudlet.control.system import System
+from cloudlet.control.tasks import bug
 from cloudlet.edge.render import live_maps
 from cloudlet.edge.render_routes import map_files, map_text
-from cloudlet.errors import CloudletError, OperatorError, Refused, StackError
+from cloudlet.errors import CloudletError, InternalError, OperatorError, Refused, StackError
 from cloudlet.observe.prometheus import exposition
 from cloudlet.runtime.logs import LogLine, follow, tail
 from cloudlet.stack import Stack, parse
@@ -28,6 +30,7 @@ from cloudlet.stack import Stack, parse
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 #: bytes; a file describing a system is far smaller
 _LARGEST_BODY = 4 * 1024 * 1024
+log = logging.getLogger("cloudlet.control")
 
 
 class Api:
@@ -235,6 +238,11 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return _failure(error, 400)
     except CloudletError as error:
         return _failure(error, 500)
+    except web.HTTPException:
+        raise
+    except Exception as error:  # a bug is told where it is, rather than "500 Internal Server Error"
+        log.exception("a bug: %s %s", request.method, request.path)
+        return _failure(InternalError(bug(error)), 500)
 
 
 def _failure(error: CloudletError, status: int, **more: Any) -> web.Response:

@@ -1,7 +1,8 @@
 """What cloudlet adds to a design so that it can do what the file asks for: services, a store and routes of its own.
 
     cloudlet-gateway   what the edge alone cannot do; there when a route or a credential needs it
-    cloudlet-store     a Valkey for counts and stored answers; there when something needs it
+    cloudlet-store     a Valkey for stored answers, which refuses new ones when it is full
+    cloudlet-limits    a Valkey for counts, which forgets those that were not used for longest
 
 They are ordinary from then on: started, checked, balanced, scaled and replaced by the same machinery as the file's.
 The gateway service reads one file, private to its user, whose name changes with what is in it: a changed one is a new
@@ -21,10 +22,10 @@ from cloudlet.contracts.process import HeldSocket, User
 from cloudlet.control.api_keys import records_file
 from cloudlet.control.private_files import write_newest
 from cloudlet.control.secret_values import issuing_key, with_secrets
-from cloudlet.control.topology import GATEWAY, STORE, SocketRequest, route
+from cloudlet.control.topology import GATEWAY, LIMITS, STORE, SocketRequest, route
 from cloudlet.errors import OperatorError
 from cloudlet.identity.secrets import Secrets
-from cloudlet.policy.needs import needs_gateway, needs_store
+from cloudlet.policy.needs import needs_gateway, needs_limits, needs_store
 from cloudlet.stack import Cache, Route, Service, Stack
 from cloudlet.stack.documents import files
 from cloudlet.stack.identity import Identity
@@ -44,7 +45,9 @@ class Own:
     def complete(self, stack: Stack) -> Stack:
         """The design with what cloudlet adds. Raises OperatorError when a secret that it names is not there."""
         store = needs_store(stack)
-        caches = {**stack.caches, STORE: Cache(memory=_STORE_MEMORY)} if store else stack.caches
+        needed = {STORE: store, LIMITS: needs_limits(stack)}
+        own = {name: Cache(memory=_STORE_MEMORY) for name, wanted in needed.items() if wanted}
+        caches = {**stack.caches, **own}
         completed = stack.model_copy(update={"caches": caches})
         if needs_gateway(stack):
             assert stack.gateway is not None, "only routes need the gateway service"
@@ -110,7 +113,8 @@ class Own:
             routes={item.label: item.design for item in routes if item.design and item.design.needs_gateway},
             services=services,
             http2=frozenset(name for name, service in stack.services.items() if service.protocol == "http2"),
-            identity=with_secrets(stack.identity, self._secrets),
+            # passwords are the edge's affair
+            identity=with_secrets(stack.identity.model_copy(update={"basic": {}}), self._secrets),
             store=store,
             session_key=self._secrets.get_or_create(SESSION).reveal(),
             issuing_key=issuing_key(self._secrets) if any(j.issue for j in stack.identity.jwt.values()) else "",

@@ -10,7 +10,7 @@ from cloudlet.contracts.paths import StatePaths
 from cloudlet.contracts.process import HeldSocket, Process
 from cloudlet.control.engines import EngineRun
 from cloudlet.control.store import Store
-from cloudlet.control.topology import STORE
+from cloudlet.control.topology import LIMITS, STORE
 from cloudlet.control.users import Users
 from cloudlet.engines.locate import locate
 from cloudlet.engines.registry import build
@@ -62,16 +62,16 @@ class Resources:
         return {name: run.engine.port for name, run in self.runs.items()}
 
     def users(self, stack: Stack, resource: str) -> list[str]:
-        """The services that use it; of cloudlet's own store the edge too."""
-        edge = [EDGE_ACCOUNT] if resource == STORE else []
+        """The services that use it; of cloudlet's own counts the edge."""
+        edge = [EDGE_ACCOUNT] if resource == LIMITS else []
         return [name for name, service in stack.services.items() if resource in service.uses] + edge
 
     def limit_store(self) -> LimitStore | None:
         """Where the edge counts, when there is such a store."""
-        run = self.runs.get(STORE)
+        run = self.runs.get(LIMITS)
         if run is None:
             return None
-        own = self._secrets.credential(EDGE_ACCOUNT, STORE)
+        own = self._secrets.credential(EDGE_ACCOUNT, LIMITS)
         return LimitStore("127.0.0.1", run.engine.port, own.user, own.password.reveal())
 
     def environment(self, service: str, used: str, listener: HeldSocket) -> dict[str, str] | None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from cloudlet.contracts.edge import BackendStatistics, EdgeConfiguration, RouteStatistics
 from cloudlet.contracts.paths import StatePaths
 from cloudlet.contracts.process import Process, User
-from cloudlet.control import sockets
+from cloudlet.control import sockets, static_files
 from cloudlet.control.addresses import Addresses
 from cloudlet.control.announcing import ServiceAnnouncer
 from cloudlet.control.api_keys import ApiKeys, records_file
@@ -59,7 +59,7 @@ from cloudlet.stack import Stack
 
 Step = Callable[[str], None]
 
-#: seconds between two looks at the times of the user's certificates
+#: seconds between two looks at the times of certificates and static answers
 _LOOK_AT_FILES = 1.0
 
 
@@ -146,7 +146,7 @@ class System:
             raise
         self._tasks.keep("cloudlet", lambda: self._exits.watch(exits))
         self._tasks.keep("cloudlet", self.loop.run)
-        self._tasks.keep("edge", self._watch_certificates)
+        self._tasks.keep("edge", self._watch_files)
         self._tasks.keep("identity", lambda: self.guarding.run(self._guard_changed))
         self._tasks.keep("audit", self.audit.run)
         return plan
@@ -351,16 +351,21 @@ class System:
         engines = {*self.resources.runs, *(self.engines.runs if self.desired.leaving else ())}
         return Wanted(self.configuration(), self.steering.out(), self.addresses.held, engines)
 
-    async def _watch_certificates(self) -> None:
-        """Renewed, added and removed files count within seconds, and cloudlet's own are renewed well before they
-        expire; HAProxy takes them over its socket."""
+    async def _watch_files(self) -> None:
+        """Files of static answers, and certificates: renewed, added and removed ones count within seconds, and
+        cloudlet's own are renewed well before they expire; HAProxy takes them over its socket."""
         while True:
             await asyncio.sleep(_LOOK_AT_FILES)
-            try:
-                served = self.certificates.look(self.desired.stack, self.users.of("edge"), time.time())
-                if served is not None:
-                    self._served = served
-                    self._settling.unsettle()
-                    self._wake()
-            except (CloudletError, OSError) as error:
-                self.journal.error("edge", "certificates not renewed", f"{error}; tried again")
+            if self._look_at_certificates() or static_files.changed(self.desired.stack):
+                self._settling.unsettle()
+                self._wake()
+
+    def _look_at_certificates(self) -> bool:
+        """Whether anything has changed."""
+        try:
+            served = self.certificates.look(self.desired.stack, self.users.of("edge"), time.time())
+        except (CloudletError, OSError) as error:
+            self.journal.error("edge", "certificates not renewed", f"{error}; tried again")
+            return False
+        self._served = served or self._served
+        return served is not None

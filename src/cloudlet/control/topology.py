@@ -37,8 +37,8 @@ _BALANCED = frozenset({"http", "http2", "tcp"})
 _LOOPBACK = "127.0.0.1"
 #: cloudlet's own service for what the edge alone cannot do
 GATEWAY = GATEWAY_SERVICE
-#: cloudlet's own Valkey
-STORE = "cloudlet-store"
+#: cloudlet's own Valkeys: one for stored answers, one for counts, so that a flood of one never ends the other
+STORE, LIMITS = "cloudlet-store", "cloudlet-limits"
 
 
 @dataclass(frozen=True, slots=True)

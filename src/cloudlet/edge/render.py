@@ -22,7 +22,7 @@ from cloudlet.edge.render_errors import error_files
 from cloudlet.edge.render_frontend import frontend_sections
 from cloudlet.edge.render_global import HOLD, global_sections
 from cloudlet.edge.render_request import DOOR, DOOR_ONCE, HOLD_TABLE, restore, suspects
-from cloudlet.edge.render_retries import retry_files
+from cloudlet.edge.render_retries import door_lines, retry_files
 from cloudlet.edge.render_routes import map_files, map_text
 from cloudlet.edge.rendered import CONFIGURATION, Rendered, section
 from cloudlet.edge.settings import EdgeSettings
@@ -30,6 +30,8 @@ from cloudlet.edge.steps import fragments
 from cloudlet.edge.steps.timeouts import timeout_lines
 from cloudlet.errors import InternalError
 
+#: repeats through the door; they multiply with those of a backend whose only instance answers nothing
+_DOOR_TRIES = 3
 _HEAD = """\
 # Written by cloudlet; a change made here is lost with the next one made there.
 # It is started in this folder, and has the paths of its sockets in its environment.
@@ -82,7 +84,7 @@ def _doors(configuration: EdgeConfiguration) -> list[str]:
         "mode http",
         "timeout server 1d",
         "option abortonclose",
-        "retries 3",
+        f"retries {_DOOR_TRIES}",
         "http-request set-log-level silent",
         "http-request set-header cloudlet-backend %[var(txn.backend)]",
         "http-request set-header cloudlet-client %[src]",
@@ -96,7 +98,7 @@ def _doors(configuration: EdgeConfiguration) -> list[str]:
     server = "server door unix@$DOOR"
     repeats = "retry-on conn-failure empty-response 425"
     return [
-        section(f"backend {DOOR} from common", *common, repeats, server),
+        section(f"backend {DOOR} from common", *common, repeats, *door_lines(configuration), server),
         section(
             f"backend {DOOR_ONCE} from common",
             "# each request is the first on its connection",

@@ -1,9 +1,9 @@
 """The rules of a request's life in FILE.md's fixed order; each step is one function here, called in that order.
 
 Variables, for whoever adds a step: `txn.host` (lower case, no port), `txn.path` (as routes have it, see
-stack.gateway.paths, so that `/%61dmin` and `//admin` are `/admin`), `txn.id`, `txn.backend` (a later step may set it). The request itself is
-forwarded as it came. Ambiguous paths are refused rather than rewritten: HAProxy's own normaliser is still experimental
-in 2.8.
+stack.gateway.paths, so that `/%61dmin` and `//admin` are `/admin`), `txn.id`, `txn.backend` (a later step may set it).
+The request itself is forwarded as it came. Ambiguous paths, and those with an encoded NUL, tab or end of line, are
+refused rather than rewritten: HAProxy's own normaliser is still experimental in 2.8.
 
 Every rule is paid by every request, 0.05 to 0.2 µs each: what most requests don't need stands behind one condition.
 """
@@ -56,7 +56,7 @@ def normalise() -> list[str]:
         f"http-request set-var(txn.path) path {ordinary}",
         "acl ambiguous path,url_dec -m sub /./ /../",
         "acl ambiguous path,url_dec -m end /. /..",
-        "acl ambiguous path -m sub %00",
+        "acl ambiguous path -i -m sub %00 %0a %0d %09",
         "acl ambiguous var(txn.host) -m sub /",
         "http-request deny deny_status 400 if !{ var(txn.path) -m found } ambiguous",
         f"http-request set-var(txn.path) {_PATH} unless {{ var(txn.path) -m found }}",

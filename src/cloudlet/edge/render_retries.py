@@ -8,9 +8,9 @@
 
 A request that came through the door with one server or none is repeated by its backend, and then by the door: when an
 instance dies, HAProxy has idle connections to it of which it knows the end only a moment later, and a backend's few
-repeats may all be wasted on these. So the two multiply for as long as HAProxy believes a server up that answers nothing,
-and the budget ends both. Requests through the door pause for a moment (hold.lua) while that backend's were repeated
-lately. What was never sent (no server, a refused connection) is no repeat and not counted.
+repeats may all be wasted on these. So the two multiply for as long as HAProxy believes a server up that answers
+nothing, and the budget ends both. Requests through the door pause for a moment (hold.lua) while that backend's were
+repeated lately. What was never sent (no server, a refused connection) is no repeat and not counted.
 
 Why Lua: HAProxy's rules cannot see a repeat, its counters can be read in Lua only, and it goes on while cloudlet is
 dead. `policy/retry_budget.py` is its twin.
@@ -71,6 +71,13 @@ def count_again(configuration: EdgeConfiguration, condition: str) -> list[str]:
         return [lately]
     more = f"%[var(txn.backend),map_str_int({AGAIN},0),add(1)]"
     return [lately, f"http-after-response set-map({AGAIN}) %[var(txn.backend)] {more} if {condition}"]
+
+
+def door_lines(configuration: EdgeConfiguration) -> list[str]:
+    """On this side of the door."""
+    if not budgets(configuration):
+        return []
+    return [f"http-request disable-l7-retry if {{ var(txn.backend),map_str({SPENT}) -m found }}"]
 
 
 def retry_lines(backend: Backend, repeatable: str) -> list[str]:

@@ -15,7 +15,7 @@ local AGAIN, SPENT = "retries-again.map", "retries-spent.map"
 
 local again = Map.new(AGAIN, Map._str)
 local looks, first, last, spent = {}, {}, {}, {}
-local over_since, spent_at = {}, {}
+local storm_since, spent_at = {}, {}
 for name in pairs(BUDGETS) do
     looks[name], first[name], last[name] = {}, 1, 0
 end
@@ -57,9 +57,10 @@ local function judge(name, time)
     local before = beginning(name, time)
     local retries, requests = present.retries - before.retries, present.requests - before.requests
     local over = retries >= AT_LEAST + BUDGETS[name] * requests
-    over_since[name] = over and (over_since[name] or time) or nil
+    local storm = over and ongoing(name, present, time)
+    storm_since[name] = storm and (storm_since[name] or time) or nil
     local grace = time - (spent_at[name] or time - CALM) >= CALM and GRACE or 0
-    local now_spent = over and (spent[name] or ongoing(name, present, time) and time - over_since[name] >= grace)
+    local now_spent = over and (spent[name] or storm and time - storm_since[name] >= grace)
     if now_spent then
         spent_at[name] = time
     end

@@ -23,8 +23,11 @@ def asks_about_tokens(identity: Identity) -> bool:
 
 
 def needs_store(stack: Stack) -> bool:
-    """Whether answers or counts are kept that several processes share."""
-    if stack.gateway is None:
-        return False
-    routes = stack.gateway.routes
-    return any(route.idempotency for route in routes) or limits_need_store(routes, stack.gateway, stack.edge.replicas)
+    """Whether answers are kept that several processes share."""
+    return stack.gateway is not None and any(route.idempotency for route in stack.gateway.routes)
+
+
+def needs_limits(stack: Stack) -> bool:
+    """Whether requests are counted where no table of one edge can count them."""
+    gateway = stack.gateway
+    return gateway is not None and limits_need_store(gateway.routes, gateway, stack.edge.replicas)
