@@ -90,6 +90,8 @@ _REFUSED = {
     "encoded dots": raw.get("/a/%2e%2e/b"),
     "encoded slash after dots": raw.get("/a/..%2fb"),
     "a null byte": raw.get("/a%00b"),
+    "an encoded end of a line": raw.get("/a%0Ab"),
+    "an encoded tab": raw.get("/a%09b"),
     "a broken escape": raw.get("/a%zz"),
     "a path as host": raw.get("/b", host="h/a"),
     "an underscore in a header's name": raw.get("/", "X_Forwarded_For: 6.6.6.6"),

@@ -109,8 +109,8 @@ async def test_the_budget_ends_a_storm(harness: Harness, instances: int, reset: 
         service.hits.clear()
         limited, within, first = await storm(harness, service, instances, 0.2)
     print(
-        f"{instances} instances that {'reset' if reset else 'close'} every connection: without a budget {without} arrive of {free} requests"
-        f" ({without / free:.2f} times), with 20 % {within} of {limited} ({within / limited:.2f} times;"
+        f"{instances} instances that {'reset' if reset else 'close'} every connection: without a budget {without}"
+        f" arrive of {free} requests ({without / free:.2f} times), with 20 % {within} of {limited} ({within / limited:.2f} times;"
         f" {first} in the first one and a half seconds)"
     )
     assert without >= 3.8 * free

@@ -81,7 +81,12 @@ def canonical(path: str) -> str | None:
     edge refuses with 400."""
     decoded = re.sub("/+", "/", unquote_to_bytes(path).decode(errors="surrogateescape"))
     broken = re.search(r"%(?![0-9A-Fa-f]{2})", path)
-    if "\0" in decoded or re.search(r"/\.\.?(?:/|$)", decoded) or broken or not decoded.startswith("/"):
+    if (
+        re.search(r"[\0\t\n\r]", decoded)
+        or re.search(r"/\.\.?(?:/|$)", decoded)
+        or broken
+        or not decoded.startswith("/")
+    ):
         return None
     return _encoded(decoded)
 
