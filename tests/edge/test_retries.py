@@ -110,8 +110,8 @@ async def test_the_budget_ends_a_storm(harness: Harness, instances: int, reset: 
         limited, within, first = await storm(harness, service, instances, 0.2)
     print(
         f"{instances} instances that {'reset' if reset else 'close'} every connection: without a budget {without}"
-        f" arrive of {free} requests ({without / free:.2f} times), with 20 % {within} of {limited} ({within / limited:.2f} times;"
-        f" {first} in the first one and a half seconds)"
+        f" arrive of {free} requests ({without / free:.2f} times), with 20 % {within} of {limited}"
+        f" ({within / limited:.2f} times; {first} in the first one and a half seconds)"
     )
     assert without >= 3.8 * free
     assert within <= (1 + 0.2 + 0.05) * limited + AT_LEAST
