@@ -78,8 +78,8 @@ def test_a_key_lives_from_issue_to_revoke(stack: LiveStack) -> None:
     assert ask(text) == 401
     said = [f"{event['event']} {event['because']}" for event in stack.ask("/v1/events") if key_id in event["subject"]]
     assert said == [
-        f"issued to billing by user {os.getuid()}; roles reader",
-        f"revoked by user {os.getuid()}; it was billing's",
+        f"issued to billing user {os.getuid()} asked for it; roles reader",
+        f"revoked user {os.getuid()} asked for it; it was billing's",
     ]
     assert stack.cloudlet("key", "revoke", key_id, check=False).returncode == 7
 

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from cloudlet.control.views import RouteCounts, RouteDecision, RouteStatus
 
 _COLUMNS = (
-    Column("ROUTE", flexible=True),
+    Column("ROUTE", 3, flexible=True),
     Column("HOST", 2),
-    Column("PATH", 3),
+    Column("PATH"),
     Column("METHODS", 1),
     Column("ASKS FOR", 4, flexible=True),
     Column("ANSWERED BY", flexible=True),
@@ -80,6 +80,8 @@ def explain(session: Session, request: tuple[str, ...], headers: tuple[tuple[str
     if len(request) > 2:
         raise click.UsageError("one request at a time: [METHOD] URL")
     method, url = request if len(request) == 2 else ("GET", request[0])
+    if len(request) == 1 and url.isupper() and url.isalpha():
+        raise click.UsageError(f"{url} of what? [METHOD] URL")
     decision = decide(stack.load(session.file), asked(method, url, headers))
     if session.output == "table":
         _show(decision)

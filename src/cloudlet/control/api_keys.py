@@ -61,7 +61,7 @@ class ApiKeys:
         self._forget_ended()
         self._store.save_api_keys([key])
         named = [f"{kind} {', '.join(names)}" for kind, names in (("roles", roles), ("scopes", scopes)) if names]
-        self._journal.info(f"key {key.record.id}", f"issued to {user}", "; ".join([f"by user {by}", *named]))
+        self._journal.info(f"key {key.record.id}", f"issued to {user}", "; ".join([f"user {by} asked for it", *named]))
         await self._tell()
         return IssuedKey(text, _status(key, time.time()))
 
@@ -71,7 +71,9 @@ class ApiKeys:
             raise OperatorError("the old secret may go on counting for 30d at most; give a shorter --overlap")
         text, changed = keys.rotate(self._store.api_keys(), key_id, overlap, by, time.time())
         self._store.save_api_keys(changed)
-        self._journal.info(f"key {key_id}", "rotated", f"by user {by}; the old secret counts for {overlap:g} s more")
+        self._journal.info(
+            f"key {key_id}", "rotated", f"user {by} asked for it; the old secret counts for {overlap:g} s more"
+        )
         await self._tell()
         return IssuedKey(text, _status(changed[-1], time.time()))
 
@@ -79,7 +81,7 @@ class ApiKeys:
         """Raises Refused for a key that is not there."""
         gone = keys.revoke(self._store.api_keys(), key_id)
         self._store.delete_api_keys([key.record.hash for key in gone])
-        self._journal.info(f"key {key_id}", "revoked", f"by user {by}; it was {gone[0].record.user}'s")
+        self._journal.info(f"key {key_id}", "revoked", f"user {by} asked for it; it was {gone[0].record.user}'s")
         await self._tell()
 
     def write(self) -> None:

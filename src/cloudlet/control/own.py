@@ -28,7 +28,6 @@ from cloudlet.identity.secrets import Secrets
 from cloudlet.policy.needs import needs_gateway, needs_limits, needs_store
 from cloudlet.stack import Cache, Route, Service, Stack
 from cloudlet.stack.documents import files
-from cloudlet.stack.identity import Identity
 
 _STORE_MEMORY = 64_000_000
 #: secrets that cloudlet makes for itself
@@ -51,7 +50,7 @@ class Own:
         completed = stack.model_copy(update={"caches": caches})
         if needs_gateway(stack):
             assert stack.gateway is not None, "only routes need the gateway service"
-            routes = (*stack.gateway.routes, *_own_routes(stack.identity, (item.host for item in stack.gateway.routes)))
+            routes = (*stack.gateway.routes, *own_routes(stack))
             service = self._gateway(stack, store=store)
             update = {
                 "gateway": stack.gateway.model_copy(update={"routes": routes}),
@@ -136,9 +135,10 @@ def _content(document: Path) -> bytes:
         raise OperatorError(f"{document} cannot be read: {error.strerror}; a route of the file needs it") from error
 
 
-def _own_routes(identity: Identity, hosts: Iterable[str | None]) -> list[Route]:
+def own_routes(stack: Stack) -> list[Route]:
     """Paths of the gateway itself that people and machines reach: at any host, and at each that has routes of its own,
     for those would win otherwise."""
+    identity, hosts = stack.identity, [item.host for item in stack.gateway.routes] if stack.gateway else []
     paths = [f"{OWN_PATHS}signin/*", f"{OWN_PATHS}signout/*"] if identity.oidc else []
     issuers = [jwt for jwt in identity.jwt.values() if jwt.issue]
     paths += [f"{OWN_PATHS}keys/*"] if issuers else []

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from cloudlet.contracts.edge import EdgeConfiguration, Route, RouteStatistics
+from cloudlet.control.own import own_routes
 from cloudlet.control.topology import route
 from cloudlet.control.views import PassedRoute, RouteCounts, RouteDecision, RouteStatus, VariantStatus
 from cloudlet.edge.render_routes import table
@@ -32,6 +33,8 @@ class Asked:
 def asked(method: str, url: str, headers: Sequence[tuple[str, str]]) -> Asked:
     """`url` may be a path alone; then the host is that of a Host header, or localhost. Raises OperatorError."""
     try:
+        if "://" in url and not url.startswith(("http://", "https://")):
+            raise OperatorError(f"{url} is no URL of a gateway: write http://HOST/PATH, or a path alone")
         parts = urlsplit(url if "://" in url else f"http://localhost{url}" if url.startswith("/") else f"http://{url}")
         host = (parts.hostname or "").rstrip(".")
     except ValueError as error:
@@ -48,7 +51,7 @@ def explain(stack: Stack, wanted: Asked) -> RouteDecision:
     if path is None:
         because = "the edge refuses a path with dot segments, null bytes or broken encoding: it is ambiguous"
         return RouteDecision(*shown, "", 400, because)
-    edge = _edge(stack)
+    edge = _edge(stack, own_routes(stack))
     made = table(edge).decide(Request(wanted.method, wanted.host, path, wanted.headers, wanted.query))
     answers = {each.label: answer(each.design) for each in edge.routes if each.design}
     return RouteDecision(
@@ -70,11 +73,12 @@ def route_statuses(stack: Stack, counted: Iterable[RouteStatistics] | None) -> l
     return [_status(known[item.label], item.conditions, counts) for item in table(edge).ordered]
 
 
-def _edge(stack: Stack) -> EdgeConfiguration:
+def _edge(stack: Stack, more: Iterable[RouteDesign] = ()) -> EdgeConfiguration:
     if stack.gateway is None:
         raise OperatorError("the file has no gateway, and so no routes; add `gateway: {routes: [...]}`")
     return EdgeConfiguration(
-        routes=tuple(map(route, stack.gateway.routes)), gateway=stack.gateway.model_copy(update={"routes": ()})
+        routes=tuple(map(route, (*stack.gateway.routes, *more))),
+        gateway=stack.gateway.model_copy(update={"routes": ()}),
     )
 
 

@@ -244,7 +244,9 @@ end
 local function inquire(question)
     local good, text = pcall(post, question.kind, question.name, question.token)
     local longest = question.kind == "oauth" and data.oauth[question.name] or ASKED_FOR
-    local answer = answered(good and text or nil, question.now, longest)
+    -- whatever the answer holds, those who wait for it must be let go
+    local read, answer = pcall(answered, good and text or nil, question.now, longest)
+    if not read then answer = answered(nil, question.now, longest) end
     asking[question.key], under_way = nil, under_way - 1
     if answer.because ~= UNAVAILABLE then answers.put(question.key, answer) end
     question.answer = answer

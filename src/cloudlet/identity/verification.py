@@ -31,12 +31,15 @@ _PEM = re.compile(rb"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----", re.
 
 def of_secret(secret: str, allowed: Collection[str], where: str) -> VerificationKey:
     """Raises OperatorError where it is too short to keep anybody out."""
-    if len(secret.encode()) < _SHORTEST_SECRET:
+    algorithms = _allowed(_HS, allowed)
+    # where no algorithm is named, the shortest decides which are taken
+    least = max(int(name[2:]) // 8 for name in algorithms) if allowed else _SHORTEST_SECRET
+    if len(secret.encode()) < least:
         raise OperatorError(
-            f"{where}.secret has {len(secret.encode())} bytes, and {_SHORTEST_SECRET} are the least that keep anybody "
-            "out (RFC 7518, 3.2); make a longer one, e.g. openssl rand -base64 48"
+            f"{where}.secret has {len(secret.encode())} bytes, and {least} are the least that keep anybody out "
+            "(RFC 7518, 3.2); make a longer one: openssl rand -base64 96 | cloudlet secret set NAME"
         )
-    return VerificationKey(_allowed(_HS, allowed), secret=secret)
+    return VerificationKey(algorithms, secret=secret)
 
 
 def of_pem(text: bytes, allowed: Collection[str], where: str) -> list[VerificationKey]:

@@ -102,7 +102,10 @@ def _other(value: str, context: Mapping[str, Any]) -> tuple[str, str]:
 
 _WHOLE = _not_a("a whole number")
 _NUMBER = _not_a("a number")
-_MAPPING = _not_a("a mapping of keys", "write its keys below it, indented, or {} for none")
+_MAPPING = _not_a(
+    "a mapping of keys",
+    "write its keys below it, indented, or {} for the usual; leave it out for none",
+)
 _LIST = _not_a("a list", "write [one, two], or one item a line after `- `")
 _KINDS: Mapping[str, Callable[[str, Mapping[str, Any]], tuple[str, str]]] = {
     "int_parsing": _WHOLE,

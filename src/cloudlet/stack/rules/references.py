@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from cloudlet.stack.findings import Finding, dotted, suggestion
+from cloudlet.stack.gateway import Route
 from cloudlet.stack.nodes import Path
 from cloudlet.stack.rules.design import KINDS, Design, Rule
 from cloudlet.stack.service import Service
@@ -103,8 +104,8 @@ def listeners(design: Design) -> Iterator[Finding]:
 def route_targets(design: Design) -> Iterator[Finding]:
     """A route goes to services that speak HTTP."""
     for index, route in design.routes:
-        for name in route.services:
-            path: Path = ("gateway", "routes", index, "to")
+        for place, name in _named(route):
+            path: Path = ("gateway", "routes", index, *place)
             service = design.stack.services.get(name)
             if name not in design.declared("services"):
                 yield _no_such(path, name, "service", design.declared("services"))
@@ -113,6 +114,16 @@ def route_targets(design: Design) -> Iterator[Finding]:
                 message = f"{dotted(path)}: {speaks}, and a route needs http or http2"
                 fix = f"give it a listener below edge.listeners, or set services.{name}.protocol"
                 yield Finding(path, message, fix)
+
+
+def _named(route: Route) -> Iterator[tuple[Path, str]]:
+    """Every service of a route, and where it is named."""
+    for number, target in enumerate(route.to):
+        yield ("to",) if len(route.to) == 1 else ("to", number, "service"), target.service
+    for name, call in route.aggregate.calls.items() if route.aggregate else ():
+        yield ("aggregate", "calls", name, "to"), call.to
+    if route.fallback is not None and route.fallback.service is not None:
+        yield ("fallback", "service"), route.fallback.service
 
 
 def _alike(one: Service, other: Service) -> bool:
