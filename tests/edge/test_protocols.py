@@ -125,7 +125,7 @@ async def test_tls_offers_http2(harness: Harness, tmp_path: Path) -> None:
     writer.close()
     make_certificate(folder / "01.pem")
     applied = await harness.edge.apply(harness.configuration(a))
-    assert applied.because == "a certificate changed"
+    assert applied.because == "exchanges 01.pem"
 
 
 def make_certificate(path: Path) -> None:

@@ -120,7 +120,7 @@ async def test_every_failure_has_its_reason(
     assert (said.status, said.headers["x-partial"]) == (200, f"customer;reason={reason}")
 
 
-@pytest.mark.parametrize(("status", "answered"), [(404, 404), (403, 403), (500, 502), (400, 502)])
+@pytest.mark.parametrize(("status", "answered"), [(404, 404), (403, 403), (500, 502), (400, 400), (429, 429)])
 async def test_without_a_required_call_there_is_no_answer(
     gateway: Gateway, web: Service, other: Service, status: int, answered: int
 ) -> None:
